@@ -1,0 +1,143 @@
+# kvcrm: builds, installs and tests the extension.  `make help` lists what it can do.
+#
+#   make [PG=16] [PG_CONFIG=/path/to/pg_config]
+#
+# PGXS installs; how to compile and link C++ is said here, because PGXS compiles for C: its include order lets
+# warnings in the server's headers break -Werror, and it links with cc. Everything built lies under build/.
+
+ifdef PG_CONFIG
+PG ?= $(shell $(PG_CONFIG) --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+else
+PG ?= 15
+PG_CONFIG := $(or $(wildcard /usr/lib/postgresql/$(PG)/bin/pg_config),$(shell command -v pg_config))
+endif
+FOUND := $(if $(PG_CONFIG),$(shell $(PG_CONFIG) --version | sed -E 's/[^0-9]*([0-9]+).*/\1/'))
+
+# As many jobs as cores, unless -j was given or a make above this one has decided.
+ifeq ($(MAKELEVEL)$(filter -j% --jobs%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.DEFAULT_GOAL := all
+.PHONY: all deps install uninstall installcheck test demo stop bench bench-match docs format format-check clean help
+
+VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" kvcrm.control)
+OUT     := build/$(PG)
+export PG
+
+ifeq ($(FOUND),$(PG))
+
+export PG_CONFIG
+MODULES    := $(OUT)/kvcrm
+EXTENSION  := kvcrm
+SCRIPT     := $(OUT)/kvcrm--$(VERSION).sql
+DATA_built := $(SCRIPT)
+# What was released is frozen: install scripts of older versions and the updates between versions.
+DATA       := $(wildcard sql/released/*.sql)
+NO_INSTALLCHECK := 1
+override with_llvm := no# no bitcode: inlining C++ into queries isn't worth a second compiler
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+SOURCES := $(wildcard src/*.cpp src/*/*.cpp)
+OBJECTS := $(SOURCES:src/%.cpp=$(OUT)/obj/%.o)
+
+# -isystem: warnings are for our code, not for the server's headers. -fno-strict-aliasing -fwrapv: the server's
+# headers rely on both.
+COMPILE = g++ -std=c++20 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv \
+	-Wall -Wextra -Werror -isystem $(includedir_server) -Isrc $(COPT)
+
+$(OUT)/obj/%.o: src/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+# A module exports what its SQL names and nothing else: its C++, and the templates it instantiates, must not mix
+# with those of another library in the same server.
+$(OUT)/kvcrm.exports: $(SCRIPT) $(DATA) scripts/sql-symbols
+	@scripts/sql-symbols --linker $(SCRIPT) $(DATA) > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(OUT)/kvcrm.so: $(OBJECTS) $(OUT)/kvcrm.exports
+	g++ -shared -o $@ $(OBJECTS) -Wl,--version-script=$(OUT)/kvcrm.exports \
+		$(LDFLAGS) $(LDFLAGS_SL) -lphonenumber -licui18n -licuuc
+
+SQL := $(addprefix sql/,$(shell sed 's/\#.*//' sql/manifest))
+
+$(SCRIPT): sql/manifest $(SQL) kvcrm.control
+	@mkdir -p $(@D)
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION kvcrm" to load this file. \quit'; \
+	  for f in $(SQL); do printf '\n-- %s\n\n' $$f; cat $$f || exit 1; done; } > $@.new
+	@mv $@.new $@
+
+# PGXS forgets that a module may be built in a directory of its own.
+uninstall: uninstall-module
+.PHONY: uninstall-module
+uninstall-module:
+	rm -f '$(DESTDIR)$(pkglibdir)/kvcrm.so'
+
+else
+all install uninstall:
+	@echo >&2 "$(if $(FOUND),$(PG_CONFIG) is of PostgreSQL $(FOUND), not $(PG),no pg_config found): run 'make deps', or give PG= or PG_CONFIG="
+	@exit 1
+endif
+
+# What follows may need packages first, and the rules above read pg_config: hence a make of its own.
+
+deps:
+	@scripts/deps
+
+test: deps
+	@$(MAKE) --no-print-directory all
+	test/run
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	scripts/demo
+
+stop:
+	scripts/server stop demo
+
+bench: deps
+	@$(MAKE) --no-print-directory all
+	bench/run $(SCALE)
+
+bench-match: deps
+	@$(MAKE) --no-print-directory all
+	bench/match
+
+docs: all
+	scripts/api-reference
+
+# Against a running server (PGHOST, PGPORT, PGUSER, ...) that has kvcrm installed, and pgTAP.
+installcheck:
+	INSTALLCHECK=1 test/run sql
+
+CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format) clang-format)
+FORMATTED = $(shell find src test $(wildcard bench) -name '*.cpp' -o -name '*.hpp')
+
+format:
+	$(CLANG_FORMAT) -i $(FORMATTED)
+
+format-check:
+	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
+
+# A server's data lies under build/ too: it is stopped before that goes.
+clean: destroy-servers
+.PHONY: destroy-servers
+destroy-servers:
+	@for v in $(notdir $(wildcard build/[0-9]*)); do PG=$$v PG_CONFIG= scripts/server destroy --all; done
+	rm -rf build
+
+help:
+	@echo 'make                 build into $(OUT)/'
+	@echo 'make deps            install the Debian packages that are missing'
+	@echo 'make install         install into the directories of $(or $(PG_CONFIG),pg_config); DESTDIR; also uninstall'
+	@echo 'make test            build and run all the tests on a private server; test/run takes suites and files'
+	@echo 'make installcheck    run the SQL tests on the server that PGHOST, PGPORT, ... say'
+	@echo 'make demo, stop      a private server with data to look at'
+	@echo 'make bench, bench-match    measure speed (SCALE=...) and quality of the match'
+	@echo 'make docs            rewrite the API reference'
+	@echo 'make format, format-check, clean'

@@ -1,0 +1,96 @@
+-- What a lead becomes. Created before leads, which point here; a customer's source_lead_id is a plain
+-- column, because a foreign key back would close a cycle and a dump could load neither table.
+
+CREATE TABLE kvcrm.customers (
+    id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
+    organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id() REFERENCES kvcrm.organizations (id),
+    name            text        NOT NULL,
+    company         text,
+    inn             text,
+    email           text,
+    phone           text,
+    notes           text,
+    custom_fields   jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(custom_fields) = 'object'),
+    owner_user_id   uuid,
+    source_lead_id  uuid,
+    deleted_at      timestamptz,
+    created_by      uuid,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, organization_id)
+);
+CREATE INDEX customers_newest ON kvcrm.customers (organization_id, created_at DESC, id DESC);
+
+CREATE TABLE kvcrm.customer_contacts (
+    id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
+    organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
+    customer_id     uuid        NOT NULL,
+    name            text        NOT NULL,
+    email           text,
+    phone           text,
+    "position"      text,
+    is_primary      boolean     NOT NULL DEFAULT false,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, organization_id),
+    FOREIGN KEY (customer_id, organization_id) REFERENCES kvcrm.customers (id, organization_id) ON DELETE CASCADE
+);
+CREATE INDEX customer_contacts_customer ON kvcrm.customer_contacts (customer_id, organization_id);
+CREATE UNIQUE INDEX customer_contacts_one_primary ON kvcrm.customer_contacts (organization_id, customer_id) WHERE is_primary;
+
+-- The foreign key is deferred: a conversion claims its identities before it decides which customer owns
+-- them, so the customer may be written after them in the same transaction.
+CREATE TABLE kvcrm.customer_identities (
+    id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
+    organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
+    kind            text        NOT NULL CHECK (kind IN ('inn', 'email', 'phone')),
+    value           text        NOT NULL,
+    customer_id     uuid        NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, organization_id),
+    UNIQUE (organization_id, kind, value),
+    FOREIGN KEY (customer_id, organization_id) REFERENCES kvcrm.customers (id, organization_id)
+        ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX customer_identities_customer ON kvcrm.customer_identities (customer_id, organization_id);
+
+COMMENT ON TABLE kvcrm.customers IS 'A customer: what a lead becomes when it is converted.';
+COMMENT ON COLUMN kvcrm.customers.id IS 'Identifier, a time-ordered UUID.';
+COMMENT ON COLUMN kvcrm.customers.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.customers.name IS 'Name of the person or firm, at most 255 characters.';
+COMMENT ON COLUMN kvcrm.customers.company IS 'Company name.';
+COMMENT ON COLUMN kvcrm.customers.inn IS 'Russian taxpayer number, 10 or 12 digits.';
+COMMENT ON COLUMN kvcrm.customers.email IS 'E-mail address.';
+COMMENT ON COLUMN kvcrm.customers.phone IS 'Phone, E.164 when it can be understood.';
+COMMENT ON COLUMN kvcrm.customers.notes IS 'Notes; a converted lead''s source stands in the first line.';
+COMMENT ON COLUMN kvcrm.customers.custom_fields IS 'Fields the organization added; at most 64 KiB.';
+COMMENT ON COLUMN kvcrm.customers.owner_user_id IS 'The member who looks after the customer.';
+COMMENT ON COLUMN kvcrm.customers.source_lead_id IS 'The lead this customer was made from; kept right by the functions.';
+COMMENT ON COLUMN kvcrm.customers.deleted_at IS 'When the customer was deleted; null = it is not.';
+COMMENT ON COLUMN kvcrm.customers.created_by IS 'The user who created it; null = the system.';
+COMMENT ON COLUMN kvcrm.customers.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.customers.updated_at IS 'When the row last changed.';
+
+COMMENT ON TABLE kvcrm.customer_contacts IS 'A person at a customer; one of them is primary.';
+COMMENT ON COLUMN kvcrm.customer_contacts.id IS 'Identifier, a time-ordered UUID.';
+COMMENT ON COLUMN kvcrm.customer_contacts.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.customer_contacts.customer_id IS 'The customer this person belongs to.';
+COMMENT ON COLUMN kvcrm.customer_contacts.name IS 'Name of the person.';
+COMMENT ON COLUMN kvcrm.customer_contacts.email IS 'E-mail address.';
+COMMENT ON COLUMN kvcrm.customer_contacts.phone IS 'Phone, E.164 when it can be understood.';
+COMMENT ON COLUMN kvcrm.customer_contacts."position" IS 'Job title.';
+COMMENT ON COLUMN kvcrm.customer_contacts.is_primary IS 'Whether this is the customer''s main contact; at most one is.';
+COMMENT ON COLUMN kvcrm.customer_contacts.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.customer_contacts.updated_at IS 'When the row last changed.';
+
+COMMENT ON TABLE kvcrm.customer_identities IS 'Who owns an INN, e-mail or phone: the arbiter between two conversions at once. Not for clients.';
+COMMENT ON COLUMN kvcrm.customer_identities.id IS 'Identifier, a time-ordered UUID.';
+COMMENT ON COLUMN kvcrm.customer_identities.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.customer_identities.kind IS 'inn, email or phone.';
+COMMENT ON COLUMN kvcrm.customer_identities.value IS 'The normalised value.';
+COMMENT ON COLUMN kvcrm.customer_identities.customer_id IS 'The customer that owns the value.';
+COMMENT ON COLUMN kvcrm.customer_identities.created_at IS 'When the row was created.';
+
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.customers', '');
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.customer_contacts', '');
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.customer_identities', '');

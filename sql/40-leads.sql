@@ -1,0 +1,141 @@
+-- Leads. What moves often (stage, rank, assignee) stays here; what is indexed heavily (search text, match
+-- keys) lives one to one in lead_fingerprints, because an UPDATE that changes any indexed column writes
+-- every index of the row again.
+
+CREATE TABLE kvcrm.leads (
+    id                       uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
+    organization_id          uuid        NOT NULL DEFAULT kvcrm.current_organization_id() REFERENCES kvcrm.organizations (id),
+    name                     text        NOT NULL,
+    email                    text,
+    phone                    text,
+    company                  text,
+    "position"               text,
+    inn                      text,
+    source                   text,
+    stage_id                 uuid        NOT NULL,
+    status                   text        NOT NULL CHECK (status IN ('new', 'contacted', 'qualified', 'lost', 'converted')),
+    assigned_to              uuid,
+    estimated_value          numeric(18,2) CONSTRAINT leads_estimated_value_not_negative CHECK (estimated_value >= 0),
+    currency                 char(3)     NOT NULL CONSTRAINT leads_currency_is_iso CHECK (currency ~ '^[A-Z]{3}$'),
+    score                    int         NOT NULL DEFAULT 0,
+    custom_fields            jsonb       NOT NULL DEFAULT '{}',
+    lost_reason              text,
+    board_rank               text        COLLATE "C" NOT NULL,
+    version                  int         NOT NULL DEFAULT 1,
+    stage_entered_at         timestamptz NOT NULL DEFAULT now(),
+    qualified_at             timestamptz,
+    converted_at             timestamptz,
+    converted_to_customer_id uuid,
+    merged_into_id           uuid,
+    deleted_at               timestamptz,
+    created_by               uuid,
+    created_at               timestamptz NOT NULL DEFAULT now(),
+    updated_at               timestamptz NOT NULL DEFAULT now(),
+    email_normalized         text,
+    phone_e164               text,
+    block_email              text,
+    block_phone              text,
+    PRIMARY KEY (id, organization_id),
+    FOREIGN KEY (stage_id, organization_id) REFERENCES kvcrm.lead_stages (id, organization_id),
+    FOREIGN KEY (converted_to_customer_id, organization_id) REFERENCES kvcrm.customers (id, organization_id),
+    FOREIGN KEY (merged_into_id, organization_id) REFERENCES kvcrm.leads (id, organization_id),
+    CONSTRAINT leads_converted_has_customer CHECK ((converted_at IS NULL) = (converted_to_customer_id IS NULL)),
+    CONSTRAINT leads_not_merged_into_itself CHECK (merged_into_id <> id)
+);
+CREATE INDEX leads_newest ON kvcrm.leads (organization_id, created_at DESC, id DESC);
+CREATE INDEX leads_assigned ON kvcrm.leads (organization_id, assigned_to, created_at DESC, id DESC);
+CREATE INDEX leads_column ON kvcrm.leads (organization_id, stage_id, board_rank, id);
+CREATE INDEX leads_customer ON kvcrm.leads (converted_to_customer_id, organization_id) WHERE converted_to_customer_id IS NOT NULL;
+CREATE INDEX leads_merged ON kvcrm.leads (merged_into_id, organization_id) WHERE merged_into_id IS NOT NULL;
+CREATE UNIQUE INDEX leads_block_email ON kvcrm.leads (organization_id, block_email) WHERE block_email IS NOT NULL;
+CREATE UNIQUE INDEX leads_block_phone ON kvcrm.leads (organization_id, block_phone) WHERE block_phone IS NOT NULL;
+
+CREATE TABLE kvcrm.lead_fingerprints (
+    id                 uuid        NOT NULL,
+    organization_id    uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
+    search_text        text        NOT NULL,
+    match_keys         bigint[]    NOT NULL DEFAULT '{}',
+    match_values       jsonb       NOT NULL DEFAULT '{}',
+    derivation_version int         NOT NULL,
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    updated_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, organization_id),
+    FOREIGN KEY (id, organization_id) REFERENCES kvcrm.leads (id, organization_id) ON DELETE CASCADE
+);
+
+-- stage_id is a plain column: a stage may be deleted once its leads have moved on, the history stays.
+CREATE TABLE kvcrm.lead_stage_history (
+    id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
+    organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
+    lead_id         uuid        NOT NULL,
+    stage_id        uuid        NOT NULL,
+    entered_at      timestamptz NOT NULL DEFAULT now(),
+    left_at         timestamptz,
+    moved_by        uuid,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, organization_id),
+    FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id) ON DELETE CASCADE,
+    CONSTRAINT lead_stage_history_forward CHECK (left_at >= entered_at)
+);
+CREATE INDEX lead_stage_history_lead ON kvcrm.lead_stage_history (lead_id, organization_id, entered_at);
+CREATE UNIQUE INDEX lead_stage_history_one_stay ON kvcrm.lead_stage_history (organization_id, lead_id) WHERE left_at IS NULL;
+
+COMMENT ON TABLE kvcrm.leads IS 'A potential customer.';
+COMMENT ON COLUMN kvcrm.leads.id IS 'Identifier, a time-ordered UUID.';
+COMMENT ON COLUMN kvcrm.leads.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.leads.name IS 'Name of the person or firm; required, at most 255 characters.';
+COMMENT ON COLUMN kvcrm.leads.email IS 'E-mail address; checked for syntax.';
+COMMENT ON COLUMN kvcrm.leads.phone IS 'Phone in E.164 when it can be understood in the organization''s country, else as typed.';
+COMMENT ON COLUMN kvcrm.leads.company IS 'Company name, at most 255 characters.';
+COMMENT ON COLUMN kvcrm.leads."position" IS 'Job title, at most 100 characters.';
+COMMENT ON COLUMN kvcrm.leads.inn IS 'Russian taxpayer number: 10 or 12 digits with a correct checksum.';
+COMMENT ON COLUMN kvcrm.leads.source IS 'Slug of the lead source.';
+COMMENT ON COLUMN kvcrm.leads.stage_id IS 'Stage of the pipeline; the first open one for a new lead.';
+COMMENT ON COLUMN kvcrm.leads.status IS 'Derived from the stage, read-only: new, contacted, qualified, lost or converted.';
+COMMENT ON COLUMN kvcrm.leads.assigned_to IS 'The active member who works on the lead.';
+COMMENT ON COLUMN kvcrm.leads.estimated_value IS 'Expected value in the lead''s currency, not negative.';
+COMMENT ON COLUMN kvcrm.leads.currency IS 'ISO 4217 code; the organization''s currency by default.';
+COMMENT ON COLUMN kvcrm.leads.score IS 'Sum of the points of the scoring rules that apply.';
+COMMENT ON COLUMN kvcrm.leads.custom_fields IS 'Fields the organization added; an object of at most 64 KiB.';
+COMMENT ON COLUMN kvcrm.leads.lost_reason IS 'Why the lead was lost; required in a lost stage.';
+COMMENT ON COLUMN kvcrm.leads.board_rank IS 'Order inside the column of the board, ascending bytewise; ties are broken by id.';
+COMMENT ON COLUMN kvcrm.leads.version IS 'Rises with every change a client can see.';
+COMMENT ON COLUMN kvcrm.leads.stage_entered_at IS 'Since when the lead is in its stage.';
+COMMENT ON COLUMN kvcrm.leads.qualified_at IS 'When the lead first entered a qualified stage.';
+COMMENT ON COLUMN kvcrm.leads.converted_at IS 'When the lead became a customer; null = it did not.';
+COMMENT ON COLUMN kvcrm.leads.converted_to_customer_id IS 'The customer the lead became.';
+COMMENT ON COLUMN kvcrm.leads.merged_into_id IS 'The lead this one was merged into; null = it was not.';
+COMMENT ON COLUMN kvcrm.leads.deleted_at IS 'When the lead was deleted; null = it is not.';
+COMMENT ON COLUMN kvcrm.leads.created_by IS 'The user who created the lead; null = the system.';
+COMMENT ON COLUMN kvcrm.leads.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.leads.updated_at IS 'When the row last changed visibly.';
+COMMENT ON COLUMN kvcrm.leads.email_normalized IS 'Derived: lower case, without plus-tag, without dots for gmail.';
+COMMENT ON COLUMN kvcrm.leads.phone_e164 IS 'Derived: the phone in E.164; null when it can''t be understood.';
+COMMENT ON COLUMN kvcrm.leads.block_email IS 'Derived: email_normalized of a live lead under the policy block, else null.';
+COMMENT ON COLUMN kvcrm.leads.block_phone IS 'Derived: phone_e164 of a live lead under the policy block, else null.';
+
+COMMENT ON TABLE kvcrm.lead_fingerprints IS 'The cold, derived side of a lead, one to one: what search and matching read. Not for clients.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.id IS 'The lead''s id.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.search_text IS 'Name, e-mail, company, phone digits and INN, folded and transliterated, one per line.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.match_keys IS 'Blocking keys: hashes of (organization, kind, value).';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.match_values IS 'The normalised values that matching compares.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'Version of the rules that derived this row.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.updated_at IS 'When the row last changed.';
+
+COMMENT ON TABLE kvcrm.lead_stage_history IS 'One stay of a lead in a stage; stays of a lead never overlap.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.id IS 'Identifier, a time-ordered UUID.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.lead_id IS 'The lead.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.stage_id IS 'The stage, which may have been deleted since.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.entered_at IS 'When the lead entered the stage.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.left_at IS 'When it left it; null = it is there now.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.moved_by IS 'The user who brought it there; null = the system.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.updated_at IS 'When the row last changed.';
+
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.leads', '');
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.lead_fingerprints', '');
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.lead_stage_history', '');

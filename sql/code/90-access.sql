@@ -1,0 +1,132 @@
+-- Rights of database roles on the API. What a role may do inside it is decided by its user's permissions.
+
+CREATE OR REPLACE FUNCTION kvcrm.api_privileges()
+    RETURNS TABLE (object_type text, object_name text, privilege text, columns text[])
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'schema', 'kvcrm', 'USAGE', NULL::text[]
+    UNION ALL
+    -- Everything but triggers and what only the owner may call.
+    SELECT 'function', p.oid::regprocedure::text, 'EXECUTE', NULL
+      FROM pg_proc p
+     WHERE p.pronamespace = 'kvcrm'::regnamespace
+       AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+       AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements')
+    UNION ALL
+    SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
+      FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
+                        'lead_stage_transitions', 'lead_sources', 'leads', 'lead_stage_history', 'lead_activities',
+                        'customers', 'customer_contacts', 'activity_logs']) AS t (name)
+    UNION ALL
+    SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
+      FROM (VALUES
+        ('organizations', NULL, 'name locale default_country currency duplicate_policy settings'),
+        ('roles', 'organization_id slug name permissions', 'name permissions'),
+        ('teams', 'organization_id name', 'name'),
+        ('organization_members', 'organization_id user_id role_slug team_id display_name email',
+            'role_slug team_id status display_name email'),
+        ('lead_stages', 'organization_id name description is_qualified outcome probability order_index color rotting_days',
+            'name description is_qualified outcome probability order_index color rotting_days'),
+        ('lead_stage_transitions', 'organization_id from_stage_id to_stage_id required_fields', 'required_fields'),
+        ('lead_sources', 'organization_id slug name', 'name'),
+        ('leads', 'organization_id name email phone company position inn source stage_id assigned_to estimated_value'
+            || ' currency custom_fields',
+            'name email phone company position inn source stage_id assigned_to estimated_value currency custom_fields'
+            || ' lost_reason'),
+        ('lead_activities', 'organization_id lead_id type title description due_date completed_at assigned_to metadata',
+            'type title description due_date completed_at assigned_to metadata'),
+        ('customers', 'organization_id name company inn email phone notes custom_fields owner_user_id',
+            'name company inn email phone notes custom_fields owner_user_id deleted_at'),
+        ('customer_contacts', 'organization_id customer_id name email phone position is_primary',
+            'name email phone position is_primary')
+      ) AS t (name, insertable, updatable),
+      LATERAL (VALUES ('INSERT', t.insertable), ('UPDATE', t.updatable)) AS v (privilege, columns)
+     WHERE v.columns IS NOT NULL
+$$;
+COMMENT ON FUNCTION kvcrm.api_privileges() IS 'Every privilege that grant_api gives, one row each.';
+
+CREATE OR REPLACE FUNCTION kvcrm.grant_api(role_name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    owner oid := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'kvcrm');
+    given record;
+    object record;
+BEGIN
+    IF role_name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'role_name is required';
+    END IF;
+    IF NOT (SELECT r.rolsuper OR r.oid = owner FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'only a superuser or the owner of kvcrm may grant the API';
+    END IF;
+    IF lower(role_name) = 'public' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'the API is granted to named roles, not to PUBLIC';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'role does not exist', DETAIL = format('Role: %s.', role_name);
+    END IF;
+    -- Start from nothing, so that what an older version granted doesn't stay.
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA kvcrm FROM %I', role_name);
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kvcrm FROM %I', role_name);
+    EXECUTE format('REVOKE ALL ON SCHEMA kvcrm FROM %I', role_name);
+    -- A column privilege of an older version is not touched by revoking the table's.
+    FOR object IN
+        SELECT c.oid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE c.relnamespace = 'kvcrm'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND a.attacl IS NOT NULL
+         GROUP BY c.oid
+    LOOP
+        EXECUTE format('REVOKE ALL (%s) ON %s FROM %I', object.columns, object.name, role_name);
+    END LOOP;
+    FOR given IN SELECT * FROM kvcrm.api_privileges() LOOP
+        IF given.object_type = 'columns' THEN
+            EXECUTE format('GRANT %s (%s) ON %s TO %I', given.privilege,
+                (SELECT string_agg(quote_ident(c), ', ') FROM unnest(given.columns) AS c), given.object_name, role_name);
+        ELSE
+            EXECUTE format('GRANT %s ON %s %s TO %I', given.privilege, given.object_type, given.object_name, role_name);
+        END IF;
+    END LOOP;
+    INSERT INTO kvcrm.api_roles AS a (role_name) VALUES (grant_api.role_name)
+        ON CONFLICT ON CONSTRAINT api_roles_pkey DO UPDATE SET updated_at = now();
+END
+$$;
+COMMENT ON FUNCTION kvcrm.grant_api(text) IS
+    'Gives a database role what API clients need, and nothing else; run it again after an update or a restore. For a superuser or the owner. 22023 for PUBLIC or an unknown role; 42501.';
+
+CREATE OR REPLACE FUNCTION kvcrm.check_installation() RETURNS TABLE (problem text, hint text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('role %s lacks privileges of the API', a.role_name),
+           format('SELECT kvcrm.grant_api(%L);', a.role_name)
+      FROM kvcrm.api_roles a JOIN pg_roles r ON r.rolname = a.role_name
+     WHERE EXISTS (
+        SELECT FROM kvcrm.api_privileges() p
+         WHERE CASE p.object_type
+            WHEN 'schema' THEN NOT has_schema_privilege(r.oid, p.object_name, p.privilege)
+            WHEN 'function' THEN NOT has_function_privilege(r.oid, p.object_name, p.privilege)
+            WHEN 'table' THEN NOT has_table_privilege(r.oid, p.object_name, p.privilege)
+            ELSE EXISTS (SELECT FROM unnest(p.columns) AS c
+                          WHERE NOT has_column_privilege(r.oid, p.object_name, c, p.privilege))
+            END)
+    UNION ALL
+    SELECT format('role %s was granted the API but does not exist in this cluster', a.role_name),
+           format('CREATE ROLE %I; SELECT kvcrm.grant_api(%L);', a.role_name, a.role_name)
+      FROM kvcrm.api_roles a
+     WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = a.role_name)
+    UNION ALL
+    SELECT format('version %s is installed, %s is available', e.extversion, v.default_version),
+           'ALTER EXTENSION kvcrm UPDATE;'
+      FROM pg_extension e JOIN pg_available_extensions v ON v.name = e.extname
+     WHERE e.extname = 'kvcrm' AND e.extversion <> v.default_version
+$$;
+COMMENT ON FUNCTION kvcrm.check_installation() IS
+    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits. No rows = all is well.';
+
+CREATE OR REPLACE FUNCTION kvcrm.prepare_statements() RETURNS SETOF text
+    LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'prepare_statements';
+COMMENT ON FUNCTION kvcrm.prepare_statements() IS
+    'Prepares every SQL statement of the module and returns their names; fails on one that does not fit the tables. For tests and after an update.';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kvcrm FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA kvcrm FROM PUBLIC;

@@ -1,0 +1,180 @@
+// Activities: what people do with a lead.
+#include "crm/errors.hpp"
+#include "crm/identity.hpp"
+#include "crm/leads.hpp"
+#include "crm/rows.hpp"
+#include "pg/security.hpp"
+
+using namespace kvcrm;
+using crm::Authorized;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+using OptionalTime = std::optional<pg::Timestamp>;
+
+const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::string, OptionalText, OptionalTime, OptionalUuid,
+                    OptionalTime>
+    kInsert{"activities.insert",
+            "INSERT INTO kvcrm.lead_activities AS a (organization_id, lead_id, type, title, description, "
+            "due_date,"
+            " assigned_to, completed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING a"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kFind{"activities.find",
+                                              "SELECT lead_id, created_by, assigned_to FROM "
+                                              "kvcrm.lead_activities WHERE id = $1 AND organization_id = $2"
+                                              " FOR UPDATE"};
+
+const pg::Statement<pg::Uuid> kOrganizationsOf{
+    "activities.organizations_of", "SELECT organization_id FROM kvcrm.lead_activities WHERE id = $1"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kComplete{
+    "activities.complete",
+    "UPDATE kvcrm.lead_activities AS a SET completed_at = coalesce(completed_at, now())"
+    " WHERE id = $1 AND organization_id = $2 RETURNING a"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kDelete{
+    "activities.delete",
+    "DELETE FROM kvcrm.lead_activities AS a WHERE id = $1 AND organization_id = $2 RETURNING a"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kLockActiveMember{
+    "activities.lock_active_member",
+    "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
+    "'active'"
+    " FOR KEY SHARE"};
+
+enum Column {
+  kId,
+  kOrganization,
+  kLead,
+  kType,
+  kTitle,
+  kDescription,
+  kAssignee,
+  kCreatedBy,
+  kMetadata,
+  kUpdatedAt,
+  kColumnCount
+};
+constexpr const char* kColumnNames[] = {"id",       "organization_id", "lead_id",     "type",
+                                        "title",    "description",     "assigned_to", "created_by",
+                                        "metadata", "updated_at"};
+pg::Columns columns(kColumnNames, kColumnCount);
+constexpr crm::TextRule kTexts[] = {{kTitle, crm::kNameLength, true}, {kDescription, crm::kTextLength}};
+
+// An activity that the caller may change, its lead visible and its row locked.
+struct Found {
+  crm::Lead lead;
+  pg::Uuid organization;
+};
+
+// Throws PT404 when the activity doesn't exist or its lead isn't visible, 42501 when it is somebody else's.
+Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission everybodys) {
+  std::vector<pg::Uuid> candidates;
+  if (const OptionalUuid organization = given ? given : crm::CurrentOrganization(); organization) {
+    candidates = {*organization};
+  } else if (crm::CurrentUser()) {
+    candidates = crm::ActiveOrganizations();
+  } else {
+    const pg::Rows rows = kOrganizationsOf(id);
+    for (std::uint64_t i = 0; i < rows.size(); ++i) candidates.push_back(rows.Get<pg::Uuid>(i, 0));
+  }
+  // Nobody at all is told so.
+  if (candidates.empty()) crm::CallerIn(pg::Uuid{});
+  for (const pg::Uuid& organization : candidates) {
+    const crm::Caller caller = crm::CallerIn(organization);
+    if (!caller.is_member) continue;
+    const pg::Rows rows = kFind(id, organization);
+    if (rows.empty()) continue;
+    const auto lead_id = rows.Get<pg::Uuid>(0, 0);
+    try {
+      Found found{crm::FindLead(lead_id, organization, crm::Lock::kNone), organization};
+      const bool mine = caller.Is(rows.Get<OptionalUuid>(0, 1)) || caller.Is(rows.Get<OptionalUuid>(0, 2));
+      if (!caller.Can(everybodys) && !(mine && caller.Can(Permission::kActivitiesCreate))) {
+        crm::RaiseNotAllowed(everybodys);
+      }
+      return found;
+    } catch (const Error& error) {
+      if (error.sqlstate() != crm::kNotFound) throw;
+    }
+  }
+  throw Error(crm::kNotFound, "activity not found");
+}
+
+Datum ReturnFirst(pg::Args& args, const pg::Rows& rows) {
+  if (rows.empty()) throw Error(crm::kNotFound, "activity not found");
+  return args.ReturnRow(rows.At(0, 0).datum);
+}
+
+}  // namespace
+
+// Trigger before insert or update of lead_activities.
+KVCRM_FUNCTION(lead_activities_before) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Proceed();
+  const AttrNumber* at = columns.In(call.table());
+  pg::Row row = call.New();
+  std::optional<pg::Row> old;
+  if (call.OnUpdate()) old.emplace(call.Old());
+  if (old) {
+    if (!crm::AnyChanged(row, *old)) return call.Proceed();
+    for (const Column column : {kId, kOrganization}) crm::RequireUnchanged(row, *old, at[column]);
+    // A merge re-parents activities; nobody else does.
+    if (!Authorized::Active()) crm::RequireUnchanged(row, *old, at[kLead]);
+    row.Set(at[kUpdatedAt], crm::Now());
+  } else if (const OptionalUuid user = crm::CurrentUser(); user) {
+    row.Set(at[kCreatedBy], user);
+  }
+  crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "activity");
+  if (!old || crm::Changed(row, *old, at[kMetadata])) crm::NormalizeObject(row, at[kMetadata], "activity");
+  const bool assigned = old ? crm::Changed(row, *old, at[kAssignee]) : !row.IsNull(at[kAssignee]);
+  if (!assigned || row.IsNull(at[kAssignee]) || row.IsNull(at[kOrganization])) return call.Proceed(row);
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  if (kLockActiveMember(row.Get<pg::Uuid>(at[kOrganization]), row.Get<pg::Uuid>(at[kAssignee])).empty()) {
+    throw Error(ERRCODE_CHECK_VIOLATION, "an assignee must be an active member of the organization")
+        .Column("assigned_to");
+  }
+  return call.Proceed(row);
+}
+
+// log_activity(lead_id, type, title, description, due_date, assigned_to, completed_at, organization_id)
+// -> lead_activities. A task without an assignee is its creator's.
+// Errors: 22023 for missing arguments or an unknown type; PT404; 42501 without activities:create; 23514 when
+// the lead is gone or the assignee no active member; 22001.
+KVCRM_FUNCTION(log_activity) {
+  const pg::Uuid lead_id = args.Require<pg::Uuid>(0, "lead_id");
+  const std::string type = args.Require<std::string>(1, "type");
+  const std::string title = args.Require<std::string>(2, "title");
+  if (type != "call" && type != "meeting" && type != "email" && type != "task" && type != "note") {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "type must be call, meeting, email, task or note");
+  }
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(lead_id, args.Get<OptionalUuid>(7), crm::Lock::kNone);
+  lead.caller.Require(Permission::kActivitiesCreate);
+  crm::RequireNotGone(lead);
+  auto assignee = args.Get<OptionalUuid>(5);
+  if (!assignee && type == "task") assignee = lead.caller.user;
+  return ReturnFirst(args, kInsert(lead.caller.organization, lead_id, type, title, args.Get<OptionalText>(3),
+                                   args.Get<OptionalTime>(4), assignee, args.Get<OptionalTime>(6)));
+}
+
+// complete_activity(activity_id, organization_id) -> lead_activities. Completing twice changes nothing.
+// Errors: 22023; PT404; 42501 for somebody else's activity without activities:update.
+KVCRM_FUNCTION(complete_activity) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "activity_id");
+  pg::Session session(pg::Access::kWrite);
+  const Found found = FindActivity(id, args.Get<OptionalUuid>(1), Permission::kActivitiesUpdate);
+  return ReturnFirst(args, kComplete(id, found.organization));
+}
+
+// delete_activity(activity_id, organization_id) -> lead_activities: the row as it was; the log keeps its
+// content. Errors: 22023; PT404; 42501 for somebody else's activity without activities:delete.
+KVCRM_FUNCTION(delete_activity) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "activity_id");
+  pg::Session session(pg::Access::kWrite);
+  const Found found = FindActivity(id, args.Get<OptionalUuid>(1), Permission::kActivitiesDelete);
+  return ReturnFirst(args, kDelete(id, found.organization));
+}

@@ -1,0 +1,200 @@
+// The audit log: one row per changed row and statement, written in bulk in the same transaction.
+#include "crm/bulk_insert.hpp"
+#include "crm/identity.hpp"
+#include "crm/rows.hpp"
+#include "pg/json.hpp"
+#include "pg/security.hpp"
+
+extern "C" {
+#include "utils/lsyscache.h"
+}
+
+using namespace kvcrm;
+
+namespace {
+
+const crm::BulkInsert kInsertLog(
+    "audit.insert",
+    "INSERT INTO kvcrm.activity_logs (organization_id, entity_type, entity_id, action,"
+    " actor_id, changes)",
+    {UUIDOID, TEXTOID, UUIDOID, TEXTOID, UUIDOID, JSONBOID});
+
+const pg::Statement<> kAnyLead{"audit.any_lead", "SELECT 1 FROM kvcrm.leads LIMIT 1"};
+const pg::Statement<> kAnyLog{"audit.any_log", "SELECT 1 FROM kvcrm.activity_logs LIMIT 1"};
+
+// Columns that the log leaves out: ids, bookkeeping, and what is derived from what it does tell.
+constexpr std::string_view kUnlogged[] = {"id",         "organization_id",  "version",         "created_at",
+                                          "updated_at", "board_rank",       "score",           "status",
+                                          "created_by", "qualified_at",     "block_email",     "block_phone",
+                                          "phone_e164", "email_normalized", "stage_entered_at"};
+// Of these tables status is a fact of its own, not derived.
+constexpr std::string_view kTellsStatus[] = {"organization_members", "quotes"};
+
+bool IsLogged(std::string_view table, std::string_view column) {
+  if (column == "status") {
+    for (const std::string_view name : kTellsStatus) {
+      if (name == table) return true;
+    }
+  }
+  for (const std::string_view name : kUnlogged) {
+    if (name == column) return false;
+  }
+  return true;
+}
+
+// What the log needs to know of a table; kept per table for as long as its shape stays.
+struct LoggedTable {
+  Oid oid = InvalidOid;
+  int shape = 0;
+  AttrNumber id = 0, organization = 0;
+  AttrNumber deleted = 0, converted = 0, merged = 0, stage = 0, assignee = 0;  // 0: no such column
+  std::vector<AttrNumber> columns;
+};
+
+const LoggedTable& Describe(Relation table) {
+  static std::vector<LoggedTable> known;
+  const int shape = RelationGetNumberOfAttributes(table);
+  for (const LoggedTable& entry : known) {
+    if (entry.oid == RelationGetRelid(table) && entry.shape == shape) return entry;
+  }
+  LoggedTable entry;
+  entry.oid = RelationGetRelid(table);
+  entry.shape = shape;
+  const auto number = [&](const char* name) { return pg::Call([&] { return get_attnum(entry.oid, name); }); };
+  entry.id = number("id");
+  entry.organization = number("organization_id");
+  // An organization is its own.
+  if (entry.organization == 0) entry.organization = entry.id;
+  entry.deleted = number("deleted_at");
+  entry.converted = number("converted_at");
+  entry.merged = number("merged_into_id");
+  entry.assignee = number("assigned_to");
+  const std::string_view name = RelationGetRelationName(table);
+  if (name == "leads") entry.stage = number("stage_id");
+  for (AttrNumber i = 1; i <= shape; ++i) {
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i - 1);
+    if (!column->attisdropped && IsLogged(name, NameStr(column->attname))) entry.columns.push_back(i);
+  }
+  known.push_back(std::move(entry));
+  return known.back();
+}
+
+// Whether an update turned a time or id from null to a value (+1), from a value to null (-1), or neither (0).
+int Turned(const pg::TransitionReader& old, const pg::TransitionReader& row, AttrNumber column) {
+  if (column == 0) return 0;
+  return static_cast<int>(old.At(column).is_null) - static_cast<int>(row.At(column).is_null);
+}
+
+std::string_view ActionOf(const LoggedTable& table, const pg::TransitionReader& old,
+                          const pg::TransitionReader& row, TupleDesc descriptor) {
+  if (const int turned = Turned(old, row, table.merged); turned != 0)
+    return turned > 0 ? "merged" : "unmerged";
+  if (const int turned = Turned(old, row, table.converted); turned != 0)
+    return turned > 0 ? "converted" : "reverted";
+  if (const int turned = Turned(old, row, table.deleted); turned != 0)
+    return turned > 0 ? "deleted" : "restored";
+  const auto changed = [&](AttrNumber column) {
+    return column != 0 && !pg::SameValue(old.At(column), row.At(column), descriptor, column);
+  };
+  if (changed(table.stage)) return "moved";
+  if (changed(table.assignee)) return "assigned";
+  return "updated";
+}
+
+class LogWriter {
+ public:
+  LogWriter(const pg::TriggerCall& call, const LoggedTable& table)
+      : call_(call),
+        table_(table),
+        batch_(kInsertLog),
+        entity_type_(pg::ToValue(std::string_view(call.Argument(0)))),
+        actor_(pg::ToValue(crm::CurrentUser())) {}
+
+  // A row that came or went: all its fields that have a value.
+  void Whole(Tuplestorestate* rows, std::string_view action, bool came) {
+    pg::TransitionReader row(rows, call_.descriptor());
+    const pg::Value action_value = pg::ToValue(action);
+    while (row.Next()) {
+      pg::CheckForInterrupts();
+      fields_.clear();
+      for (const AttrNumber column : table_.columns) {
+        const pg::Value value = row.At(column);
+        if (value.is_null) continue;
+        fields_.push_back(came ? pg::JsonField{column, pg::Value{}, value}
+                               : pg::JsonField{column, value, pg::Value{}});
+      }
+      Add(row, action_value);
+    }
+    batch_.Flush();
+  }
+
+  void Changes() {
+    // Both tables hold the rows in the same order.
+    pg::TransitionReader old(call_.OldTable(), call_.descriptor()), row(call_.NewTable(), call_.descriptor());
+    while (old.Next() && row.Next()) {
+      pg::CheckForInterrupts();
+      fields_.clear();
+      for (const AttrNumber column : table_.columns) {
+        if (pg::SameValue(old.At(column), row.At(column), call_.descriptor(), column)) continue;
+        fields_.push_back({column, old.At(column), row.At(column)});
+      }
+      if (!fields_.empty()) Add(row, pg::ToValue(ActionOf(table_, old, row, call_.descriptor())));
+    }
+    batch_.Flush();
+  }
+
+ private:
+  void Add(const pg::TransitionReader& row, pg::Value action) {
+    batch_.Add({pg::ToValue(row.Get<pg::Uuid>(table_.organization)), entity_type_,
+                pg::ToValue(row.Get<pg::Uuid>(table_.id)), action, actor_,
+                pg::ToValue(
+                    pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor()))});
+  }
+
+  const pg::TriggerCall& call_;
+  const LoggedTable& table_;
+  crm::BulkInsert::Batch batch_;
+  pg::Value entity_type_;
+  pg::Value actor_;
+  std::vector<pg::JsonField> fields_;
+};
+
+}  // namespace
+
+// Trigger after each statement on a logged table; its argument is the entity type. Updates that change
+// nothing worth telling (ids, version, derived columns) leave no row.
+KVCRM_FUNCTION(log_changes) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Done();
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  LogWriter writer(call, Describe(call.table()));
+  if (call.OnInsert()) writer.Whole(call.NewTable(), "created", true);
+  if (call.OnUpdate()) writer.Changes();
+  if (call.OnDelete()) writer.Whole(call.OldTable(), "deleted", false);
+  return call.Done();
+}
+
+// Trigger before update or delete of activity_logs: the log is append-only. Only functions that erase
+// personal data may pass.
+KVCRM_FUNCTION(activity_logs_before) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner()) || crm::Authorized::Active()) return call.Done();
+  throw Error(ERRCODE_INSUFFICIENT_PRIVILEGE, "the audit log is append-only");
+}
+
+// Trigger before truncate of leads and activity_logs: neither is truncated while it holds rows, neither by
+// itself nor by cascade.
+KVCRM_FUNCTION(refuse_truncate) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Done();
+  {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    const bool is_log = std::string_view(RelationGetRelationName(call.table())) == "activity_logs";
+    if ((is_log ? kAnyLog : kAnyLead)().empty()) return call.Done();
+  }
+  throw Error(ERRCODE_CHECK_VIOLATION,
+              std::string("table ") + RelationGetRelationName(call.table()) + " can't be truncated")
+      .Hint("Delete leads with delete_lead(lead_id) or erase_lead(lead_id).");
+}

@@ -1,0 +1,44 @@
+// INSERT … VALUES of many rows in few statements.
+//
+// Rows are collected and written in batches of a few fixed sizes, each a statement of the registry. It is
+// VALUES, not INSERT … SELECT from an array or a transition table, because only VALUES can be routed to a
+// shard.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pg/statement.hpp"
+
+namespace kvcrm::crm {
+
+class BulkInsert {
+ public:
+  // `head` is "INSERT INTO table (columns)"; `types` are those of the columns' values.
+  BulkInsert(const char* name, const char* head, std::vector<Oid> types);
+
+  // Collects rows for this insert; whatever is left is written by Flush.
+  class Batch {
+   public:
+    explicit Batch(const BulkInsert& insert) : insert_(insert) {}
+    // The values must stay valid until the batch is flushed.
+    void Add(std::initializer_list<pg::Value> row);
+    void Flush();
+
+   private:
+    const BulkInsert& insert_;
+    std::vector<pg::Value> values_;
+  };
+
+ private:
+  static constexpr std::array<std::size_t, 4> kSizes = {64, 16, 4, 1};
+
+  std::vector<Oid> types_;
+  std::vector<Oid> repeated_types_;
+  std::array<std::string, kSizes.size()> names_, texts_;
+  std::array<std::unique_ptr<pg::BulkStatement>, kSizes.size()> statements_;
+};
+
+}  // namespace kvcrm::crm

@@ -1,0 +1,174 @@
+// Customers and their contacts: texts, and who owns which INN, e-mail and phone.
+#include "crm/identity.hpp"
+#include "crm/organizations.hpp"
+#include "crm/rows.hpp"
+#include "pg/security.hpp"
+#include "text/email.hpp"
+#include "text/phone.hpp"
+
+using namespace kvcrm;
+using crm::Authorized;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+
+const pg::Statement<pg::Uuid, std::string, std::string, pg::Uuid> kClaim{
+    "customers.claim_identity",
+    "INSERT INTO kvcrm.customer_identities (organization_id, kind, value, customer_id) VALUES ($1, $2, $3, "
+    "$4)"
+    " ON CONFLICT (organization_id, kind, value) DO NOTHING"};
+
+const pg::Statement<pg::Uuid, std::string, std::string, pg::Uuid> kRelease{
+    "customers.release_identity",
+    "DELETE FROM kvcrm.customer_identities WHERE organization_id = $1 AND kind = $2 AND value = $3 AND "
+    "customer_id = $4"};
+
+enum CustomerColumn {
+  kCId,
+  kCOrganization,
+  kCName,
+  kCCompany,
+  kCInn,
+  kCEmail,
+  kCPhone,
+  kCNotes,
+  kCCustomFields,
+  kCCreatedBy,
+  kCUpdatedAt,
+  kCCount
+};
+constexpr const char* kCustomerColumns[] = {
+    "id",    "organization_id", "name",          "company",    "inn",       "email",
+    "phone", "notes",           "custom_fields", "created_by", "updated_at"};
+pg::Columns columns_of_customers(kCustomerColumns, kCCount);
+constexpr crm::TextRule kCustomerTexts[] = {{kCName, crm::kNameLength, true}, {kCCompany, crm::kNameLength},
+                                            {kCInn, crm::kShortLength},       {kCEmail, crm::kNameLength},
+                                            {kCPhone, crm::kShortLength},     {kCNotes, crm::kTextLength}};
+
+enum ContactColumn {
+  kPId,
+  kPOrganization,
+  kPCustomer,
+  kPName,
+  kPEmail,
+  kPPhone,
+  kPPosition,
+  kPUpdatedAt,
+  kPCount
+};
+constexpr const char* kContactColumns[] = {"id",    "organization_id", "customer_id", "name",
+                                           "email", "phone",           "position",    "updated_at"};
+pg::Columns columns_of_contacts(kContactColumns, kPCount);
+constexpr crm::TextRule kContactTexts[] = {{kPName, crm::kNameLength, true},
+                                           {kPEmail, crm::kNameLength},
+                                           {kPPhone, crm::kShortLength},
+                                           {kPPosition, crm::kShortLength}};
+
+// E-mail, phone and INN of a row that a person wrote; one that a conversion writes has been checked on the
+// lead.
+void CheckContacts(pg::Row& row, const pg::Row* old, AttrNumber organization, AttrNumber email,
+                   AttrNumber phone, AttrNumber inn, const char* entity) {
+  if (Authorized::Active() || row.IsNull(organization)) return;
+  const auto touched = [&](AttrNumber column) {
+    return !row.IsNull(column) && (old == nullptr || crm::Changed(row, *old, column));
+  };
+  if (touched(email)) crm::CheckEmail(row, email, entity);
+  if (!touched(phone) && (inn == 0 || !touched(inn))) return;
+  std::optional<crm::OrganizationRules> rules;
+  {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    rules = crm::ReadOrganizationRules(row.Get<pg::Uuid>(organization));
+  }
+  if (!rules) return;
+  if (touched(phone)) crm::NormalizePhone(row, phone, rules->default_country);
+  if (inn != 0 && touched(inn) && rules->checks_inn) crm::CheckInn(row, inn, entity);
+}
+
+// The normalised form under which a value is owned; nothing when it identifies nobody.
+OptionalText IdentityOf(const pg::Row& row, AttrNumber column, std::string_view kind) {
+  if (row.IsNull(column)) return std::nullopt;
+  const auto value = row.Get<std::string>(column);
+  if (kind == "email") return text::NormalizeEmail(value);
+  // A phone that could be understood is stored in E.164 already.
+  if (kind == "phone" && value.front() != '+') return std::nullopt;
+  return value;
+}
+
+void FollowIdentity(const pg::Row& row, const pg::Row* old, AttrNumber column, const char* kind,
+                    const pg::Uuid& organization, const pg::Uuid& customer) {
+  const OptionalText now = IdentityOf(row, column, kind);
+  const OptionalText before = old != nullptr ? IdentityOf(*old, column, kind) : std::nullopt;
+  if (now == before) return;
+  if (before) kRelease(organization, kind, *before, customer);
+  if (now) kClaim(organization, kind, *now, customer);
+}
+
+}  // namespace
+
+// Trigger before insert or update of customers.
+KVCRM_FUNCTION(customers_before) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Proceed();
+  const AttrNumber* at = columns_of_customers.In(call.table());
+  pg::Row row = call.New();
+  std::optional<pg::Row> old;
+  if (call.OnUpdate()) old.emplace(call.Old());
+  if (old) {
+    if (!crm::AnyChanged(row, *old)) return call.Proceed();
+    for (const CustomerColumn column : {kCId, kCOrganization}) crm::RequireUnchanged(row, *old, at[column]);
+    row.Set(at[kCUpdatedAt], crm::Now());
+  } else if (const OptionalUuid user = crm::CurrentUser(); user) {
+    row.Set(at[kCCreatedBy], user);
+  }
+  const pg::Row* before = old ? &*old : nullptr;
+  crm::NormalizeTexts(row, before, kCustomerTexts, at, "customer");
+  if (!old || crm::Changed(row, *old, at[kCCustomFields])) {
+    crm::NormalizeObject(row, at[kCCustomFields], "customer");
+  }
+  CheckContacts(row, before, at[kCOrganization], at[kCEmail], at[kCPhone], at[kCInn], "customer");
+  return call.Proceed(row);
+}
+
+// Trigger after insert or update of customers: claims and releases identities for rows that people write; a
+// conversion claims its own before it decides.
+KVCRM_FUNCTION(customers_after) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner()) || Authorized::Active()) return call.Done();
+  const AttrNumber* at = columns_of_customers.In(call.table());
+  const pg::Row row = call.New();
+  std::optional<pg::Row> old;
+  if (call.OnUpdate()) old.emplace(call.Old());
+  const auto organization = row.Get<pg::Uuid>(at[kCOrganization]);
+  const auto customer = row.Get<pg::Uuid>(at[kCId]);
+  const pg::Row* before = old ? &*old : nullptr;
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  // In sorted order of kinds, as conversions do, so that two writers can't wait for each other.
+  FollowIdentity(row, before, at[kCEmail], "email", organization, customer);
+  FollowIdentity(row, before, at[kCInn], "inn", organization, customer);
+  FollowIdentity(row, before, at[kCPhone], "phone", organization, customer);
+  return call.Done();
+}
+
+// Trigger before insert or update of customer_contacts.
+KVCRM_FUNCTION(customer_contacts_before) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Proceed();
+  const AttrNumber* at = columns_of_contacts.In(call.table());
+  pg::Row row = call.New();
+  std::optional<pg::Row> old;
+  if (call.OnUpdate()) old.emplace(call.Old());
+  if (old) {
+    if (!crm::AnyChanged(row, *old)) return call.Proceed();
+    for (const ContactColumn column : {kPId, kPOrganization}) crm::RequireUnchanged(row, *old, at[column]);
+    if (!Authorized::Active()) crm::RequireUnchanged(row, *old, at[kPCustomer]);
+    row.Set(at[kPUpdatedAt], crm::Now());
+  }
+  const pg::Row* before = old ? &*old : nullptr;
+  crm::NormalizeTexts(row, before, kContactTexts, at, "contact");
+  CheckContacts(row, before, at[kPOrganization], at[kPEmail], at[kPPhone], 0, "contact");
+  return call.Proceed(row);
+}

@@ -1,0 +1,138 @@
+// Import: rows of JSON become leads through the same gate as everything else; a bad row doesn't undo the good
+// ones.
+//
+// Rows are inserted in batches, each in a sub-transaction; a batch that fails is halved until the bad row
+// stands alone. A clean import thus costs a sub-transaction per batch, not per row.
+#include "crm/errors.hpp"
+#include "crm/permissions.hpp"
+#include "pg/entry.hpp"
+#include "pg/json.hpp"
+
+using namespace kvcrm;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+
+constexpr std::int32_t kBatch = 256;
+
+const pg::Statement<pg::Json> kCount{
+    "import.count", "SELECT CASE jsonb_typeof($1) WHEN 'array' THEN jsonb_array_length($1) END"};
+
+// Rows first..last of the array, counted from 1, in order; every row must be an object.
+const pg::Statement<pg::Uuid, pg::Json, std::int32_t, std::int32_t> kInsert{
+    "import.insert",
+    "INSERT INTO kvcrm.leads (organization_id, name, email, phone, company, \"position\", inn, source, "
+    "stage_id,"
+    " assigned_to, estimated_value, currency, custom_fields)"
+    " SELECT $1, r.name, r.email, r.phone, r.company, coalesce(r.\"position\", r.job_title), r.inn, "
+    "r.source, r.stage_id,"
+    " r.assigned_to, r.estimated_value, r.currency, coalesce(r.custom_fields, '{}')"
+    " FROM generate_series($3, $4) AS n,"
+    " jsonb_to_record(CASE jsonb_typeof($2 -> (n - 1)) WHEN 'object' THEN $2 -> (n - 1) ELSE '{}' END) AS r "
+    "(name text,"
+    " email text, phone text, company text, \"position\" text, job_title text, inn text, source text, "
+    "stage_id uuid,"
+    " assigned_to uuid, estimated_value numeric, currency text, custom_fields jsonb) ORDER BY n RETURNING "
+    "id"};
+
+struct Outcome {
+  std::int32_t row_no;
+  const char* outcome;
+  OptionalUuid lead;
+  OptionalText error;
+};
+
+std::string Describe(const ErrorData& error) {
+  std::string text = error.message != nullptr ? error.message : "unknown error";
+  if (error.detail != nullptr) text += std::string(" (") + error.detail + ")";
+  return text;
+}
+
+// Inserts rows first..last, halving what fails.
+void InsertRange(const pg::Uuid& organization, pg::Json rows, std::int32_t first, std::int32_t last,
+                 std::vector<Outcome>& outcomes) {
+  pg::CheckForInterrupts();
+  OptionalText failure;
+  {
+    pg::SubTransaction attempt;
+    try {
+      const pg::Rows inserted = kInsert(organization, rows, first, last);
+      for (std::uint64_t i = 0; i < inserted.size(); ++i) {
+        outcomes.push_back(
+            {first + static_cast<std::int32_t>(i), "created", inserted.Get<pg::Uuid>(i, 0), {}});
+      }
+      attempt.Commit();
+      return;
+    } catch (const pg::Error& error) {
+      // Cancels, shutdowns and lack of resources concern the whole import, not a row.
+      const int category = ERRCODE_TO_CATEGORY(error.sqlstate());
+      if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+          category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE)) {
+        throw;
+      }
+      failure = Describe(error.data());
+    }
+  }
+  if (first == last) {
+    outcomes.push_back({first, "error", std::nullopt, failure});
+    return;
+  }
+  const std::int32_t middle = first + (last - first) / 2;
+  InsertRange(organization, rows, first, middle, outcomes);
+  InsertRange(organization, rows, middle + 1, last, outcomes);
+}
+
+void PutOutcomes(const pg::Args& args, const std::vector<Outcome>& outcomes) {
+  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  for (const Outcome& outcome : outcomes) {
+    const pg::Value values[] = {pg::ToValue(outcome.row_no), pg::ToValue(std::string_view(outcome.outcome)),
+                                pg::ToValue(outcome.lead), pg::ToValue(outcome.error)};
+    Datum datums[4];
+    bool nulls[4];
+    for (int i = 0; i < 4; ++i) {
+      datums[i] = values[i].datum;
+      nulls[i] = values[i].is_null;
+    }
+    pg::Call([&] { tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls); });
+  }
+}
+
+}  // namespace
+
+// import_leads(rows jsonb, on_duplicate, dry_run, organization_id) -> setof (row_no, outcome, lead_id,
+// error). `rows` is an array of objects with the columns of leads as keys (job_title also stands for
+// position). Errors: 22023 when rows is no array or on_duplicate unknown; 42501 without leads:import. A bad
+// row is reported as outcome 'error'; the others load.
+KVCRM_FUNCTION(import_leads) {
+  // Unpacked once: every batch looks into it again.
+  const pg::Json rows = pg::Unpack(args.Require<pg::Json>(0, "rows"));
+  const auto on_duplicate = args.Get<OptionalText>(1);
+  const bool dry_run = args.Get<std::optional<bool>>(2).value_or(false);
+  if (on_duplicate && *on_duplicate != "allow") {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_duplicate must be allow")
+        .Hint("The organization's duplicate_policy holds for imports too.");
+  }
+  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
+  pg::Session session(pg::Access::kWrite);
+  const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(3));
+  caller.Require(Permission::kLeadsImport);
+  const auto count = kCount(rows).Get<std::optional<std::int32_t>>(0, 0);
+  if (!count) throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "rows must be a JSON array");
+  std::vector<Outcome> outcomes;
+  const auto import_all = [&] {
+    for (std::int32_t first = 1; first <= *count; first += kBatch) {
+      InsertRange(caller.organization, rows, first, std::min(first + kBatch - 1, *count), outcomes);
+    }
+  };
+  if (dry_run) {
+    const pg::SubTransaction rolled_back;
+    import_all();
+  } else {
+    import_all();
+  }
+  PutOutcomes(args, outcomes);
+  return args.ReturnNull();
+}

@@ -1,0 +1,508 @@
+// The triggers of leads: what holds whichever way a lead is written.
+//
+// BEFORE changes only the row itself (it also runs for an upsert that turns into an update); history and
+// fingerprints are written AFTER the statement, in bulk.
+#include <map>
+#include <set>
+
+#include "crm/board_rank.hpp"
+#include "crm/bulk_insert.hpp"
+#include "crm/errors.hpp"
+#include "crm/identity.hpp"
+#include "crm/lead_columns.hpp"
+#include "crm/leads.hpp"
+#include "crm/organizations.hpp"
+#include "crm/permissions.hpp"
+#include "crm/rows.hpp"
+#include "crm/stages.hpp"
+#include "pg/json.hpp"
+#include "pg/memo.hpp"
+#include "pg/security.hpp"
+#include "text/email.hpp"
+#include "text/fold.hpp"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+using namespace kvcrm;
+using crm::Authorized;
+using crm::LeadColumn;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+
+// KEY SHARE makes a suspension wait until this assignment is committed, and then see it.
+const pg::Statement<pg::Uuid, pg::Uuid> kLockActiveMember{
+    "lead_rules.lock_active_member",
+    "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
+    "'active'"
+    " FOR KEY SHARE"};
+
+const pg::Statement<pg::Uuid, std::string> kBlockingEmail{
+    "lead_rules.blocking_email",
+    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND block_email = $2"};
+const pg::Statement<pg::Uuid, std::string> kBlockingPhone{
+    "lead_rules.blocking_phone",
+    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND block_phone = $2"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Timestamp> kLeaveStage{
+    "lead_rules.leave_stage",
+    "UPDATE kvcrm.lead_stage_history SET left_at = greatest($3, entered_at), updated_at = now()"
+    " WHERE lead_id = $1 AND organization_id = $2 AND left_at IS NULL"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::int32_t> kUpdateFingerprint{
+    "lead_rules.update_fingerprint",
+    "INSERT INTO kvcrm.lead_fingerprints AS f (id, organization_id, search_text, derivation_version)"
+    " VALUES ($1, $2, $3, $4) ON CONFLICT (id, organization_id) DO UPDATE"
+    " SET search_text = excluded.search_text, derivation_version = excluded.derivation_version, updated_at = "
+    "now()"};
+
+const crm::BulkInsert kInsertHistory(
+    "lead_rules.insert_history",
+    "INSERT INTO kvcrm.lead_stage_history (organization_id, lead_id, stage_id, entered_at, moved_by)",
+    {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, UUIDOID});
+
+const crm::BulkInsert kInsertFingerprints(
+    "lead_rules.insert_fingerprints",
+    "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, derivation_version)",
+    {UUIDOID, UUIDOID, TEXTOID, INT4OID});
+
+// Rises whenever what lead_fingerprints holds is derived by other rules.
+constexpr std::int32_t kDerivationVersion = 1;
+
+constexpr crm::TextRule kTexts[] = {
+    {crm::kName, crm::kNameLength, true}, {crm::kEmail, crm::kNameLength},
+    {crm::kPhone, crm::kShortLength},     {crm::kCompany, crm::kNameLength},
+    {crm::kPosition, crm::kShortLength},  {crm::kInn, crm::kShortLength},
+    {crm::kSource, crm::kShortLength},    {crm::kLostReason, crm::kTextLength},
+};
+
+// What clients may change; the rest is derived, or changed by functions.
+constexpr LeadColumn kClientColumns[] = {
+    crm::kName,     crm::kEmail,        crm::kPhone,      crm::kCompany,    crm::kPosition,
+    crm::kInn,      crm::kSource,       crm::kStageId,    crm::kAssignedTo, crm::kEstimatedValue,
+    crm::kCurrency, crm::kCustomFields, crm::kLostReason, crm::kBoardRank,
+};
+// What stays free to change once a lead is converted.
+constexpr LeadColumn kFreeWhenConverted[] = {crm::kStageId, crm::kBoardRank, crm::kLostReason,
+                                             crm::kAssignedTo};
+// What a change of raises neither version nor updated_at.
+constexpr LeadColumn kInvisible[] = {crm::kScore,           crm::kStatus,     crm::kVersion,
+                                     crm::kUpdatedAt,       crm::kBlockEmail, crm::kBlockPhone,
+                                     crm::kEmailNormalized, crm::kPhoneE164};
+
+template <std::size_t kSize>
+bool IsOneOf(LeadColumn column, const LeadColumn (&list)[kSize]) {
+  for (const LeadColumn entry : list) {
+    if (entry == column) return true;
+  }
+  return false;
+}
+
+// What the rules need to know of one organization, read once per statement: nobody else can change it while
+// the statement holds its lock on leads, and an own change raises the command id.
+struct Surroundings {
+  CommandId command = InvalidCommandId;
+  std::map<pg::Uuid, crm::OrganizationRules> rules;
+  std::map<pg::Uuid, crm::Pipeline> pipelines;
+  std::map<pg::Uuid, crm::Caller> callers;
+  // Members locked by this statement, who therefore stay active.
+  std::set<std::pair<pg::Uuid, pg::Uuid>> active_members;
+
+  Surroundings() = default;
+  Surroundings(Surroundings&&) = default;
+};
+
+// One row on its way into the table.
+class LeadWrite {
+ public:
+  LeadWrite(pg::Args& args, const pg::TriggerCall& call)
+      : args_(args), at_(crm::ColumnsOfLeads(call.table())), row_(call.New()) {
+    if (call.OnUpdate()) old_.emplace(call.Old());
+  }
+
+  pg::Row& row() { return row_; }
+  bool IsNoChange() const { return old_ && !Authorized::Active() && !crm::AnyChanged(row_, *old_); }
+  bool HasOrganization() const { return !row_.IsNull(at_[crm::kOrganizationId]); }
+
+  void Apply() {
+    organization_ = row_.Get<pg::Uuid>(at_[crm::kOrganizationId]);
+    if (old_) RequireChangeable();
+    crm::NormalizeTexts(row_, old_ ? &*old_ : nullptr, kTexts, at_, "lead");
+    if (!old_ || Changed(crm::kCustomFields)) crm::NormalizeObject(row_, at_[crm::kCustomFields], "lead");
+    if (!old_) Begin();
+    NormalizeContacts();
+    CheckAssignee();
+    EnterStage();
+    DeriveStatus();
+    DeriveBlocks();
+    if (old_) Stamp();
+  }
+
+ private:
+  bool IsNull(LeadColumn column) const { return row_.IsNull(at_[column]); }
+  bool Changed(LeadColumn column) const { return crm::Changed(row_, *old_, at_[column]); }
+  template <typename T>
+  T Get(LeadColumn column) const {
+    return row_.Get<T>(at_[column]);
+  }
+  template <typename T>
+  void Set(LeadColumn column, const T& value) {
+    row_.Set(at_[column], value);
+  }
+  [[noreturn]] void Refuse(const char* message, const char* hint = "") const {
+    throw Error(ERRCODE_CHECK_VIOLATION, message).Hint(hint);
+  }
+
+  // The statement's memory of organizations, stages and permissions.
+  Surroundings& Around() {
+    auto* kept = pg::Kept<Surroundings>(args_);
+    if (kept == nullptr) kept = pg::Keep(args_, Surroundings());
+    const CommandId command = GetCurrentCommandId(false);
+    if (kept->command != command) {
+      kept->rules.clear();
+      kept->pipelines.clear();
+      kept->callers.clear();
+      kept->active_members.clear();
+      kept->command = command;
+    }
+    return *kept;
+  }
+  // Runs `read` as the owner.
+  template <typename Read>
+  static auto AsOwner(Read read) {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    return read();
+  }
+  const crm::OrganizationRules& Rules() {
+    auto& rules = Around().rules;
+    if (const auto found = rules.find(organization_); found != rules.end()) return found->second;
+    auto read = AsOwner([&] { return crm::ReadOrganizationRules(organization_); });
+    // The foreign key reports an unknown organization.
+    return rules
+        .emplace(organization_, read ? std::move(*read) : crm::OrganizationRules{"RU", "RUB", false, true})
+        .first->second;
+  }
+  const crm::Pipeline& Stages() {
+    auto& pipelines = Around().pipelines;
+    if (const auto found = pipelines.find(organization_); found != pipelines.end()) return found->second;
+    return pipelines.emplace(organization_, AsOwner([&] { return crm::ReadPipeline(organization_); }))
+        .first->second;
+  }
+  const crm::Caller& Caller() {
+    auto& callers = Around().callers;
+    if (const auto found = callers.find(organization_); found != callers.end()) return found->second;
+    return callers.emplace(organization_, AsOwner([&] { return crm::CallerIn(organization_); }))
+        .first->second;
+  }
+
+  // What an update may not touch at all.
+  void RequireChangeable() {
+    for (const LeadColumn column : {crm::kId, crm::kOrganizationId})
+      crm::RequireUnchanged(row_, *old_, at_[column]);
+    if (Authorized::Active()) return;
+    const bool merged = !old_->IsNull(at_[crm::kMergedIntoId]) && !IsNull(crm::kMergedIntoId);
+    const bool deleted = !old_->IsNull(at_[crm::kDeletedAt]) && !IsNull(crm::kDeletedAt);
+    const bool converted = !old_->IsNull(at_[crm::kConvertedAt]) && !IsNull(crm::kConvertedAt);
+    if (!merged && !deleted && !converted) return;
+    for (const LeadColumn column : kClientColumns) {
+      if (!Changed(column)) continue;
+      if (merged) Refuse("the lead was merged into another one", "Change the lead it was merged into.");
+      if (deleted) Refuse("the lead is deleted", "Restore it first, with restore_lead(lead_id).");
+      if (!IsOneOf(column, kFreeWhenConverted)) {
+        Refuse("the lead is converted and keeps its fields", "Change the customer instead.");
+      }
+    }
+  }
+
+  // Defaults of a new lead.
+  void Begin() {
+    if (IsNull(crm::kCurrency)) Set(crm::kCurrency, pg::Opaque<BPCHAROID>{CurrencyOfOrganization()});
+    const OptionalUuid user = crm::CurrentUser();
+    if (user) Set(crm::kCreatedBy, user);
+    Set(crm::kBoardRank, crm::RankAtEnd());
+    Set(crm::kVersion, std::int32_t{1});
+    if (user && IsNull(crm::kAssignedTo) && !Caller().Can(Permission::kLeadsReadAll))
+      Set(crm::kAssignedTo, user);
+  }
+  Datum CurrencyOfOrganization() { return pg::ToValue(Rules().currency).datum; }
+
+  void NormalizeContacts() {
+    if (!old_ || Changed(crm::kEmail)) {
+      crm::CheckEmail(row_, at_[crm::kEmail], "lead");
+      OptionalText normalized;
+      if (!IsNull(crm::kEmail)) normalized = text::NormalizeEmail(crm::ViewText(row_.At(at_[crm::kEmail])));
+      Set(crm::kEmailNormalized, normalized);
+    } else if (Changed(crm::kEmailNormalized)) {
+      row_.Set(at_[crm::kEmailNormalized], old_->At(at_[crm::kEmailNormalized]));
+    }
+    if (!old_ || Changed(crm::kPhone)) {
+      Set(crm::kPhoneE164, IsNull(crm::kPhone)
+                               ? OptionalText{}
+                               : crm::NormalizePhone(row_, at_[crm::kPhone], Rules().default_country));
+    } else if (Changed(crm::kPhoneE164)) {
+      row_.Set(at_[crm::kPhoneE164], old_->At(at_[crm::kPhoneE164]));
+    }
+    if ((!old_ || Changed(crm::kInn)) && !IsNull(crm::kInn) && Rules().checks_inn) {
+      crm::CheckInn(row_, at_[crm::kInn], "lead");
+    }
+  }
+
+  void CheckAssignee() {
+    const bool assigned = old_ ? Changed(crm::kAssignedTo) : !IsNull(crm::kAssignedTo);
+    if (!assigned) return;
+    const auto assignee = Get<OptionalUuid>(crm::kAssignedTo);
+    if (!Authorized::Active() && crm::CurrentUser() && !Caller().Is(assignee)) {
+      Caller().Require(Permission::kLeadsAssign);
+    }
+    if (!assignee) return;
+    if (!IsActiveMember(*assignee)) Refuse("an assignee must be an active member of the organization");
+  }
+  bool IsActiveMember(const pg::Uuid& user) {
+    Surroundings& around = Around();
+    const std::pair member{organization_, user};
+    if (around.active_members.count(member) != 0) return true;
+    const bool active = AsOwner([&] { return !kLockActiveMember(organization_, user).empty(); });
+    if (!active) return false;
+    // Locking a row counts as a command of ours; it changes nothing that is remembered.
+    pg::Call([] { CommandCounterIncrement(); });
+    around.command = GetCurrentCommandId(false);
+    around.active_members.insert(member);
+    return true;
+  }
+
+  void EnterStage() {
+    if (!old_) {
+      const crm::Stage* stage = IsNull(crm::kStageId) ? Stages().FirstOpen() : FindStage();
+      if (stage == nullptr) Refuse("the organization has no open stage");
+      if (!stage->IsOpen() && !Authorized::Active()) Refuse("a new lead starts in an open stage");
+      Set(crm::kStageId, stage->id);
+      if (stage->is_qualified && IsNull(crm::kQualifiedAt)) Set(crm::kQualifiedAt, crm::Now());
+      return;
+    }
+    if (!Changed(crm::kStageId)) {
+      RequireLostReason(Changed(crm::kLostReason) ? FindStage() : nullptr);
+      return;
+    }
+    const crm::Stage* stage = FindStage();
+    const bool converted = !IsNull(crm::kConvertedAt);
+    const bool converts = converted && old_->IsNull(at_[crm::kConvertedAt]);
+    const bool reverts = !converted && !old_->IsNull(at_[crm::kConvertedAt]);
+    if (converted && !stage->is_qualified && stage->outcome != "lost") {
+      Refuse("a converted lead moves among qualified, won and lost stages only");
+    }
+    // A conversion has requirements of its own, an undo restores what was.
+    if (!converts && !reverts && IsNull(crm::kMergedIntoId)) ObeyMoveRule(*stage);
+    if (stage->outcome != "lost" && !Changed(crm::kLostReason)) Set(crm::kLostReason, OptionalText{});
+    RequireLostReason(stage);
+    Set(crm::kStageEnteredAt, crm::Now());
+    if (!Changed(crm::kBoardRank)) Set(crm::kBoardRank, crm::RankAtEnd());
+    if (stage->is_qualified && IsNull(crm::kQualifiedAt)) Set(crm::kQualifiedAt, crm::Now());
+  }
+  const crm::Stage* FindStage() {
+    const auto id = Get<OptionalUuid>(crm::kStageId);
+    const crm::Stage* stage = id ? Stages().Find(*id) : nullptr;
+    if (stage == nullptr) throw Error(crm::kNotFound, "stage not found");
+    return stage;
+  }
+  void RequireLostReason(const crm::Stage* stage) const {
+    if (stage == nullptr || stage->outcome != "lost" || !IsNull(crm::kLostReason)) return;
+    throw Error(ERRCODE_CHECK_VIOLATION, "a lost lead needs a lost_reason").Column("lost_reason");
+  }
+  void ObeyMoveRule(const crm::Stage& to) {
+    const crm::MoveRule rule = AsOwner(
+        [&] { return crm::ReadMoveRule(organization_, old_->Get<pg::Uuid>(at_[crm::kStageId]), to.id); });
+    if (!rule.allowed) {
+      Refuse("the pipeline does not allow this move", "lead_stage_transitions lists the moves it allows.");
+    }
+    std::string missing;
+    for (const std::string& field : rule.required_fields) {
+      if (!IsFilled(field)) missing += (missing.empty() ? "" : ", ") + field;
+    }
+    if (missing.empty()) return;
+    throw Error(ERRCODE_CHECK_VIOLATION, "the move requires fields that are empty")
+        .Detail("Empty: " + missing + ".");
+  }
+  // Whether a field that a transition requires has a value.
+  bool IsFilled(const std::string& field) const {
+    constexpr std::string_view kPrefix = "custom_fields.";
+    if (field.rfind(kPrefix, 0) == 0) {
+      const auto custom = Get<std::optional<pg::Json>>(crm::kCustomFields);
+      if (!custom) return false;
+      const auto kind = pg::FindMember(*custom, std::string_view(field).substr(kPrefix.size())).kind;
+      return kind != pg::JsonMember::Kind::kMissing && kind != pg::JsonMember::Kind::kNull;
+    }
+    const int column = crm::LeadColumnNamed(field);
+    return column < 0 || !row_.IsNull(at_[column]);
+  }
+
+  void DeriveStatus() {
+    const bool moved = !old_ || Changed(crm::kStageId) || Changed(crm::kConvertedAt);
+    if (old_ && !moved && !Authorized::Active()) {
+      if (Changed(crm::kStatus)) row_.Set(at_[crm::kStatus], old_->At(at_[crm::kStatus]));
+      return;
+    }
+    const std::string_view status =
+        IsNull(crm::kConvertedAt) ? Stages().StatusIn(*FindStage()) : std::string_view("converted");
+    if (!old_ || crm::ViewText(row_.At(at_[crm::kStatus])) != status) Set(crm::kStatus, status);
+  }
+
+  // The keys that two live leads can't share under the policy 'block'.
+  void DeriveBlocks() {
+    const bool live = IsNull(crm::kDeletedAt) && IsNull(crm::kMergedIntoId) && IsNull(crm::kConvertedAt);
+    const bool may_change = !old_ || Authorized::Active() || Changed(crm::kEmail) || Changed(crm::kPhone) ||
+                            Changed(crm::kDeletedAt) || Changed(crm::kMergedIntoId) ||
+                            Changed(crm::kConvertedAt) || Changed(crm::kBlockEmail) ||
+                            Changed(crm::kBlockPhone);
+    if (!may_change) return;
+    const bool has_key = !IsNull(crm::kEmailNormalized) || !IsNull(crm::kPhoneE164);
+    const bool blocks = live && has_key && Rules().blocks_duplicates;
+    SetBlock(crm::kBlockEmail, crm::kEmailNormalized, blocks, kBlockingEmail);
+    SetBlock(crm::kBlockPhone, crm::kPhoneE164, blocks, kBlockingPhone);
+  }
+  void SetBlock(LeadColumn block, LeadColumn source, bool blocks,
+                const pg::Statement<pg::Uuid, std::string>& holder) {
+    if (!blocks || IsNull(source)) {
+      if (!IsNull(block)) row_.Set(at_[block], pg::Value{});
+      return;
+    }
+    const auto key = Get<std::string>(source);
+    const bool kept = old_ && old_->Get<OptionalText>(at_[block]) == key;
+    row_.Set(at_[block], row_.At(at_[source]));
+    if (!kept) RefuseTaken(holder, key, block == crm::kBlockEmail ? "email" : "phone");
+  }
+  // The unique index is what holds; this only says it better, when the other lead is already there.
+  void RefuseTaken(const pg::Statement<pg::Uuid, std::string>& holder, const std::string& key,
+                   const char* what) {
+    const auto taken = AsOwner([&]() -> std::optional<std::pair<pg::Uuid, OptionalUuid>> {
+      const pg::Rows rows = holder.Latest(organization_, key);
+      if (rows.empty()) return std::nullopt;
+      return std::pair{rows.Get<pg::Uuid>(0, 0), rows.Get<OptionalUuid>(0, 1)};
+    });
+    if (!taken || taken->first == Get<pg::Uuid>(crm::kId)) return;
+    Error error(ERRCODE_UNIQUE_VIOLATION, std::string("another live lead has the same ") + what);
+    const bool visible = AsOwner([&] { return crm::SeesLead(Caller(), taken->second); });
+    if (visible) throw std::move(error).Detail("Lead " + taken->first.Text() + ".").Column(what);
+    throw std::move(error).Column(what);
+  }
+
+  void Stamp() {
+    bool visible = false;
+    for (int column = 0; column < crm::kLeadColumnCount && !visible; ++column) {
+      if (!IsOneOf(static_cast<LeadColumn>(column), kInvisible))
+        visible = Changed(static_cast<LeadColumn>(column));
+    }
+    const auto version = old_->Get<std::int32_t>(at_[crm::kVersion]);
+    Set(crm::kVersion, visible ? version + 1 : version);
+    if (visible) {
+      Set(crm::kUpdatedAt, crm::Now());
+    } else {
+      row_.Set(at_[crm::kUpdatedAt], old_->At(at_[crm::kUpdatedAt]));
+    }
+  }
+
+  pg::Args& args_;
+  const AttrNumber* at_;
+  pg::Row row_;
+  std::optional<pg::Row> old_;
+  pg::Uuid organization_;
+};
+
+// What search looks into, one folded value per line, so that a word never matches across two fields.
+std::string SearchText(const pg::TransitionReader& row, const AttrNumber* at) {
+  std::string result;
+  for (const LeadColumn column : {crm::kName, crm::kEmail, crm::kCompany}) {
+    const pg::Value value = row.At(at[column]);
+    if (!value.is_null) result += text::Fold(crm::ViewText(value));
+    result += '\n';
+  }
+  if (const pg::Value phone = row.At(at[crm::kPhone]); !phone.is_null) {
+    for (const char c : crm::ViewText(phone)) {
+      if (c >= '0' && c <= '9') result += c;
+    }
+  }
+  result += '\n';
+  if (const pg::Value inn = row.At(at[crm::kInn]); !inn.is_null) result += text::Fold(crm::ViewText(inn));
+  return result;
+}
+
+bool TextChanged(const pg::TransitionReader& row, const pg::TransitionReader& old, const AttrNumber* at,
+                 TupleDesc descriptor) {
+  for (const LeadColumn column : {crm::kName, crm::kEmail, crm::kCompany, crm::kPhone, crm::kInn}) {
+    if (!pg::SameValue(row.At(at[column]), old.At(at[column]), descriptor, at[column])) return true;
+  }
+  return false;
+}
+
+void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
+  const pg::Value actor = pg::ToValue(crm::CurrentUser());
+  pg::TransitionReader row(call.NewTable(), call.descriptor());
+  crm::BulkInsert::Batch history(kInsertHistory), fingerprints(kInsertFingerprints);
+  const pg::Value version = pg::ToValue(kDerivationVersion);
+  while (row.Next()) {
+    pg::CheckForInterrupts();
+    // Copies: a transition row lives only until the next one is read.
+    const pg::Value id = pg::ToValue(row.Get<pg::Uuid>(at[crm::kId]));
+    const pg::Value organization = pg::ToValue(row.Get<pg::Uuid>(at[crm::kOrganizationId]));
+    history.Add({organization, id, pg::ToValue(row.Get<pg::Uuid>(at[crm::kStageId])),
+                 row.At(at[crm::kStageEnteredAt]), actor});
+    fingerprints.Add({id, organization, pg::ToValue(SearchText(row, at)), version});
+  }
+  history.Flush();
+  fingerprints.Flush();
+}
+
+void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
+  const pg::Value actor = pg::ToValue(crm::CurrentUser());
+  // Both tables hold the rows in the same order.
+  pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
+  crm::BulkInsert::Batch history(kInsertHistory);
+  while (old.Next() && row.Next()) {
+    pg::CheckForInterrupts();
+    const bool moved = old.Get<pg::Uuid>(at[crm::kStageId]) != row.Get<pg::Uuid>(at[crm::kStageId]);
+    const bool text_changed = TextChanged(row, old, at, call.descriptor());
+    if (!moved && !text_changed) continue;
+    const auto id = row.Get<pg::Uuid>(at[crm::kId]);
+    const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
+    if (moved) {
+      kLeaveStage(id, organization, row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]));
+      history.Add({pg::ToValue(organization), pg::ToValue(id),
+                   pg::ToValue(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
+                   actor});
+    }
+    if (text_changed) kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion);
+  }
+  history.Flush();
+}
+
+}  // namespace
+
+// Trigger before insert or update of leads.
+KVCRM_FUNCTION(leads_before) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Proceed();
+  LeadWrite write(args, call);
+  if (write.IsNoChange() || !write.HasOrganization()) return call.Proceed();
+  write.Apply();
+  return call.Proceed(write.row());
+}
+
+// Trigger after each insert or update statement on leads: stage history and fingerprints.
+KVCRM_FUNCTION(leads_after) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Done();
+  const AttrNumber* at = crm::ColumnsOfLeads(call.table());
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  if (call.OnInsert()) {
+    AfterInsert(call, at);
+  } else {
+    AfterUpdate(call, at);
+  }
+  return call.Done();
+}

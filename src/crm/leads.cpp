@@ -1,0 +1,302 @@
+// Functions on single leads: create, assign, move, delete, restore.
+#include "crm/leads.hpp"
+
+#include "crm/board_rank.hpp"
+#include "crm/errors.hpp"
+#include "crm/identity.hpp"
+#include "crm/organizations.hpp"
+#include "crm/rows.hpp"
+#include "pg/entry.hpp"
+#include "text/email.hpp"
+#include "text/phone.hpp"
+
+using namespace kvcrm;
+using crm::Authorized;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+
+#define LEAD_FIELDS                                                                                \
+  "stage_id, assigned_to, version, board_rank, converted_at IS NOT NULL, deleted_at IS NOT NULL, " \
+  "converted_to_customer_id, merged_into_id FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
+
+const pg::Statement<pg::Uuid, pg::Uuid> kRead{"leads.read", "SELECT " LEAD_FIELDS};
+const pg::Statement<pg::Uuid, pg::Uuid> kLock{"leads.lock", "SELECT " LEAD_FIELDS " FOR NO KEY UPDATE"};
+
+// Only for the system without a current organization: it sees all.
+const pg::Statement<pg::Uuid> kOrganizationsOf{"leads.organizations_of",
+                                               "SELECT organization_id FROM kvcrm.leads WHERE id = $1"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kIsTeammate{
+    "leads.is_teammate",
+    "SELECT 1 FROM kvcrm.organization_members"
+    " WHERE organization_id = $1 AND user_id = $2 AND team_id = $3 AND status = 'active'"};
+
+const pg::Statement<pg::Uuid, std::string, OptionalText, OptionalText, OptionalText, OptionalText,
+                    OptionalText, OptionalText, OptionalUuid, OptionalUuid, std::optional<pg::Decimal>,
+                    OptionalText, std::optional<pg::Json>>
+    kInsert{"leads.insert",
+            "INSERT INTO kvcrm.leads AS l (organization_id, name, email, phone, company, \"position\", inn, "
+            "source,"
+            " stage_id, assigned_to, estimated_value, currency, custom_fields)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, '{}')) RETURNING l"};
+
+const pg::Statement<pg::Uuid, std::string> kSameEmail{
+    "leads.same_email",
+    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND email_normalized = $2"
+    " AND deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL LIMIT 1"};
+const pg::Statement<pg::Uuid, std::string> kSamePhone{
+    "leads.same_phone",
+    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND phone_e164 = $2"
+    " AND deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL LIMIT 1"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kAssign{
+    "leads.assign",
+    "UPDATE kvcrm.leads AS l SET assigned_to = $3 WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kDelete{
+    "leads.delete",
+    "UPDATE kvcrm.leads AS l SET deleted_at = coalesce(deleted_at, now())"
+    " WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kRestore{
+    "leads.restore",
+    "UPDATE kvcrm.leads AS l SET deleted_at = NULL WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, std::string, OptionalText> kMove{
+    "leads.move",
+    "UPDATE kvcrm.leads AS l SET stage_id = $3, board_rank = $4, lost_reason = coalesce($5, lost_reason)"
+    " WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
+// The nearest smaller rank in a column; cards that share a rank with the given one are passed over, since
+// there is nothing between equal ranks.
+const pg::Statement<pg::Uuid, pg::Uuid, std::string> kRankBelow{
+    "leads.rank_below",
+    "SELECT board_rank FROM kvcrm.leads WHERE organization_id = $1 AND stage_id = $2 AND board_rank < $3"
+    " ORDER BY board_rank DESC LIMIT 1"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kLastChange{
+    "leads.last_change",
+    "SELECT g.action, g.created_at, m.display_name, (SELECT string_agg(k, ', ' ORDER BY k)"
+    " FROM jsonb_object_keys(g.changes) AS k)"
+    " FROM kvcrm.activity_logs g LEFT JOIN kvcrm.organization_members m"
+    " ON m.organization_id = g.organization_id AND m.user_id = g.actor_id"
+    " WHERE g.entity_id = $1 AND g.organization_id = $2 ORDER BY g.created_at DESC, g.id DESC LIMIT 1"};
+
+std::optional<crm::Lead> ReadLead(const pg::Uuid& id, const crm::Caller& caller, crm::Lock lock) {
+  if (!caller.is_member) return std::nullopt;
+  const pg::Rows rows =
+      lock == crm::Lock::kRow ? kLock(id, caller.organization) : kRead(id, caller.organization);
+  if (rows.empty()) return std::nullopt;
+  crm::Lead lead;
+  lead.caller = caller;
+  lead.id = id;
+  lead.stage = rows.Get<pg::Uuid>(0, 0);
+  lead.assignee = rows.Get<OptionalUuid>(0, 1);
+  lead.version = rows.Get<std::int32_t>(0, 2);
+  lead.board_rank = rows.Get<std::string>(0, 3);
+  lead.converted = rows.Get<bool>(0, 4);
+  lead.deleted = rows.Get<bool>(0, 5);
+  lead.customer = rows.Get<OptionalUuid>(0, 6);
+  lead.merged_into = rows.Get<OptionalUuid>(0, 7);
+  if (!crm::SeesLead(caller, lead.assignee)) return std::nullopt;
+  return lead;
+}
+
+// Where to look for a lead when no organization is given.
+std::vector<pg::Uuid> Candidates(const pg::Uuid& id) {
+  if (const OptionalUuid current = crm::CurrentOrganization(); current) return {*current};
+  if (crm::CurrentUser()) return crm::ActiveOrganizations();
+  std::vector<pg::Uuid> organizations;
+  const pg::Rows rows = kOrganizationsOf(id);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) organizations.push_back(rows.Get<pg::Uuid>(i, 0));
+  return organizations;
+}
+
+bool IsTeammate(const crm::Caller& caller, const OptionalUuid& user) {
+  return caller.team && user && !kIsTeammate(caller.organization, *user, *caller.team).empty();
+}
+
+Datum ReturnFirst(pg::Args& args, const pg::Rows& rows) {
+  if (rows.empty()) throw Error(crm::kNotFound, "lead not found");
+  return args.ReturnRow(rows.At(0, 0).datum);
+}
+
+// on_duplicate = 'block' for one call; the organization's policy 'block' is held by the table itself.
+void RefuseDuplicate(const crm::Caller& caller, const pg::Rows& rows, const char* what) {
+  if (rows.empty()) return;
+  Error error(ERRCODE_UNIQUE_VIOLATION, std::string("another live lead has the same ") + what);
+  if (crm::SeesLead(caller, rows.Get<OptionalUuid>(0, 1))) {
+    throw std::move(error).Detail("Lead " + rows.Get<pg::Uuid>(0, 0).Text() + ".").Column(what);
+  }
+  throw std::move(error).Column(what);
+}
+
+void ApplyDuplicateChoice(const crm::Caller& caller, const OptionalText& choice, const OptionalText& email,
+                          const OptionalText& phone) {
+  if (!choice || *choice == "allow" || *choice == "warn") return;
+  if (*choice != "block") {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_duplicate must be allow, warn or block");
+  }
+  if (email) RefuseDuplicate(caller, kSameEmail(caller.organization, text::NormalizeEmail(*email)), "email");
+  if (!phone) return;
+  const auto rules = crm::ReadOrganizationRules(caller.organization);
+  const OptionalText e164 = text::ToE164(*phone, rules ? rules->default_country : "RU");
+  if (e164) RefuseDuplicate(caller, kSamePhone(caller.organization, *e164), "phone");
+}
+
+void RequireVersion(const crm::Lead& lead, const std::optional<std::int32_t>& expected) {
+  if (!expected || *expected == lead.version) return;
+  Error error(crm::kStale, "lead was changed by somebody else");
+  std::string detail =
+      "Version is " + std::to_string(lead.version) + ", not " + std::to_string(*expected) + ".";
+  const pg::Rows rows = kLastChange(lead.id, lead.caller.organization);
+  if (!rows.empty()) {
+    detail += " Last change: " + rows.Get<std::string>(0, 0) + " by " +
+              rows.Get<OptionalText>(0, 2).value_or("the system");
+    if (const auto fields = rows.Get<OptionalText>(0, 3); fields) detail += " (" + *fields + ")";
+    detail += ".";
+  }
+  throw std::move(error).Detail(detail).Hint("Read the lead again and repeat the move.");
+}
+
+}  // namespace
+
+namespace kvcrm::crm {
+
+bool SeesLead(const Caller& caller, const std::optional<pg::Uuid>& assignee) {
+  if (caller.Can(Permission::kLeadsReadAll)) return true;
+  if (caller.Can(Permission::kLeadsReadOwn) && caller.Is(assignee)) return true;
+  return caller.Can(Permission::kLeadsReadTeam) && IsTeammate(caller, assignee);
+}
+
+bool MayUpdateLead(const Caller& caller, const std::optional<pg::Uuid>& assignee) {
+  if (caller.Can(Permission::kLeadsUpdate)) return true;
+  if (caller.Can(Permission::kLeadsUpdateOwn) && caller.Is(assignee)) return true;
+  return caller.Can(Permission::kLeadsUpdateTeam) && IsTeammate(caller, assignee);
+}
+
+Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock) {
+  std::optional<Lead> found;
+  for (const pg::Uuid& candidate : organization ? std::vector{*organization} : Candidates(id)) {
+    std::optional<Lead> lead = ReadLead(id, CallerIn(candidate), lock);
+    if (!lead) continue;
+    if (found) {
+      throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "the lead id exists in several organizations")
+          .Hint("Pass organization_id.");
+    }
+    found = std::move(lead);
+  }
+  // Nobody at all is told so, rather than that there is no such lead.
+  if (!found && !CurrentUser()) CallerIn(pg::Uuid{});
+  if (!found) throw Error(kNotFound, "lead not found");
+  return *found;
+}
+
+void RequireUpdate(const Lead& lead) {
+  if (!MayUpdateLead(lead.caller, lead.assignee)) RaiseNotAllowed(Permission::kLeadsUpdate);
+}
+
+void RequireNotGone(const Lead& lead) {
+  if (lead.merged_into) {
+    throw Error(ERRCODE_CHECK_VIOLATION, "the lead was merged into another one")
+        .Detail("Merged into lead " + lead.merged_into->Text() + ".");
+  }
+  if (lead.deleted) {
+    throw Error(ERRCODE_CHECK_VIOLATION, "the lead is deleted")
+        .Hint("Restore it first, with restore_lead(lead_id).");
+  }
+}
+
+}  // namespace kvcrm::crm
+
+// create_lead(name, email, phone, company, job_title, inn, source, stage_id, assigned_to, estimated_value,
+// currency, custom_fields, on_duplicate, organization_id) -> leads. estimated_value is in `currency` (ISO
+// 4217). Errors: 22023 without a name; 42501 without leads:create, or leads:assign for somebody else; 23514
+// for a violated rule; 22001 for a text that is too long; 23505 for a blocked duplicate; PT404 for an unknown
+// stage.
+KVCRM_FUNCTION(create_lead) {
+  const std::string name = args.Require<std::string>(0, "name");
+  pg::Session session(pg::Access::kWrite);
+  const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(13));
+  caller.Require(Permission::kLeadsCreate);
+  const auto email = args.Get<OptionalText>(1);
+  const auto phone = args.Get<OptionalText>(2);
+  ApplyDuplicateChoice(caller, args.Get<OptionalText>(12), email, phone);
+  return ReturnFirst(args, kInsert(caller.organization, name, email, phone, args.Get<OptionalText>(3),
+                                   args.Get<OptionalText>(4), args.Get<OptionalText>(5),
+                                   args.Get<OptionalText>(6), args.Get<OptionalUuid>(7),
+                                   args.Get<OptionalUuid>(8), args.Get<std::optional<pg::Decimal>>(9),
+                                   args.Get<OptionalText>(10), args.Get<std::optional<pg::Json>>(11)));
+}
+
+// assign_lead(lead_id, assignee_id, organization_id) -> leads. A null assignee leaves the lead to nobody.
+// Errors: 22023; PT404; 42501 without leads:assign (taking a lead one may update oneself is free); 23514 when
+// the assignee is no active member.
+KVCRM_FUNCTION(assign_lead) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const auto assignee = args.Get<OptionalUuid>(1);
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(2), crm::Lock::kRow);
+  if (!lead.caller.Can(Permission::kLeadsAssign)) {
+    if (!lead.caller.Is(assignee)) crm::RaiseNotAllowed(Permission::kLeadsAssign);
+    crm::RequireUpdate(lead);
+  }
+  crm::RequireNotGone(lead);
+  const Authorized authorized;
+  return ReturnFirst(args, kAssign(id, lead.caller.organization, assignee));
+}
+
+// delete_lead(lead_id, organization_id) -> leads. Hides the lead from lists; deleting twice changes nothing.
+// Errors: 22023; PT404; 42501 without leads:delete; 23514 for a merged lead.
+KVCRM_FUNCTION(delete_lead) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow);
+  lead.caller.Require(Permission::kLeadsDelete);
+  if (lead.merged_into) crm::RequireNotGone(lead);
+  return ReturnFirst(args, kDelete(id, lead.caller.organization));
+}
+
+// restore_lead(lead_id, organization_id) -> leads. Restoring a lead that isn't deleted changes nothing.
+// Errors: 22023; PT404; 42501 without leads:delete; 23505 when its e-mail or phone is taken meanwhile.
+KVCRM_FUNCTION(restore_lead) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow);
+  lead.caller.Require(Permission::kLeadsDelete);
+  if (lead.merged_into) crm::RequireNotGone(lead);
+  return ReturnFirst(args, kRestore(id, lead.caller.organization));
+}
+
+// move_lead(lead_id, stage_id, before_lead_id, lost_reason, expected_version, organization_id) -> leads.
+// Puts the lead into the stage, before another card of it or (null) at its end; writes this one lead.
+// Errors: 22023; PT404 for an unknown lead or stage; PT409 when the lead's version is not the expected one;
+// 42501; 23514 when the pipeline does not allow the move, or before_lead_id is not in that stage.
+KVCRM_FUNCTION(move_lead) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const pg::Uuid stage = args.Require<pg::Uuid>(1, "stage_id");
+  const auto before = args.Get<OptionalUuid>(2);
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(5), crm::Lock::kRow);
+  RequireVersion(lead, args.Get<std::optional<std::int32_t>>(4));
+  crm::RequireUpdate(lead);
+  crm::RequireNotGone(lead);
+  std::string rank = crm::RankAtEnd();
+  if (before && *before == id) {
+    rank = lead.board_rank;
+  } else if (before) {
+    const crm::Lead neighbour = crm::FindLead(*before, lead.caller.organization, crm::Lock::kNone);
+    if (neighbour.stage != stage) {
+      throw Error(ERRCODE_CHECK_VIOLATION, "before_lead_id is not in that stage")
+          .Hint("Read the column again: the card may have been moved.");
+    }
+    const pg::Rows below = kRankBelow(lead.caller.organization, stage, neighbour.board_rank);
+    rank =
+        crm::RankBetween(below.empty() ? std::string() : below.Get<std::string>(0, 0), neighbour.board_rank);
+  }
+  return ReturnFirst(args, kMove(id, lead.caller.organization, stage, rank, args.Get<OptionalText>(3)));
+}

@@ -1,0 +1,39 @@
+// Leads as the functions find, lock and authorise them.
+#pragma once
+
+#include "crm/permissions.hpp"
+
+namespace kvcrm::crm {
+
+// One lead, locked or only read, with the caller in its organization.
+struct Lead {
+  Caller caller;
+  pg::Uuid id;
+  pg::Uuid stage;
+  std::optional<pg::Uuid> assignee;
+  std::int32_t version = 0;
+  std::string board_rank;
+  bool converted = false, deleted = false;
+  std::optional<pg::Uuid> customer;
+  std::optional<pg::Uuid> merged_into;
+
+  bool IsLive() const { return !converted && !deleted && !merged_into; }
+};
+
+// Whether the caller's read scope covers a lead assigned to `assignee`.
+bool SeesLead(const Caller& caller, const std::optional<pg::Uuid>& assignee);
+// Whether the caller's update scope does.
+bool MayUpdateLead(const Caller& caller, const std::optional<pg::Uuid>& assignee);
+
+enum class Lock { kNone, kRow };
+
+// Finds a lead that the caller sees: in the given organization, else in the current one, else in the only one
+// where it exists and is visible. Throws PT404 when there is none, 22023 when there are several.
+Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock);
+
+// Throws 42501 unless the caller may update the lead.
+void RequireUpdate(const Lead& lead);
+// Throws 23514 when the lead is deleted or merged away.
+void RequireNotGone(const Lead& lead);
+
+}  // namespace kvcrm::crm

@@ -1,0 +1,44 @@
+// The pipeline of an organization as the rules of leads need it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pg/statement.hpp"
+
+namespace kvcrm::crm {
+
+struct Stage {
+  pg::Uuid id;
+  bool is_qualified = false;
+  std::string outcome;  // open, won, lost
+  bool IsOpen() const { return outcome == "open"; }
+};
+
+// All stages of one organization, in the board's order: (order_index, id).
+class Pipeline {
+ public:
+  explicit Pipeline(std::vector<Stage> stages) : stages_(std::move(stages)) {}
+
+  const Stage* Find(const pg::Uuid& id) const;
+  const Stage* FirstOpen() const;
+  const Stage* FirstQualified() const;
+  // Status of a lead that is not converted; nothing else depends on a stage's name or place.
+  std::string_view StatusIn(const Stage& stage) const;
+
+ private:
+  std::vector<Stage> stages_;
+};
+
+// Read with a snapshot taken now: whoever changes what leads derive from stages locks writers of leads out
+// first.
+Pipeline ReadPipeline(const pg::Uuid& organization);
+
+struct MoveRule {
+  bool allowed = true;
+  std::vector<std::string> required_fields;
+};
+// An organization without transitions allows every move.
+MoveRule ReadMoveRule(const pg::Uuid& organization, const pg::Uuid& from, const pg::Uuid& to);
+
+}  // namespace kvcrm::crm

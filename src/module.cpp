@@ -1,0 +1,21 @@
+// The module: magic block and settings.
+#include "crm/identity.hpp"
+#include "pg/postgres.hpp"
+#include "text/phone.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+}
+
+void _PG_init(void) {
+  kvcrm::crm::DefineSettings();
+#if PG_VERSION_NUM >= 150000
+  MarkGUCPrefixReserved("kvcrm");
+#endif
+  // Loaded once in the postmaster, the metadata of phone numbers is shared by all backends.
+  if (process_shared_preload_libraries_in_progress) kvcrm::text::WarmUpPhones();
+}

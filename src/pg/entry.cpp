@@ -1,0 +1,84 @@
+#include "pg/entry.hpp"
+
+#include <new>
+
+extern "C" {
+#include "utils/datum.h"
+#include "utils/memutils.h"
+}
+
+namespace kvcrm::pg {
+
+namespace {
+
+// What has to be reported once the catch block is left; plain, so that a longjmp over it is harmless.
+struct Pending {
+  ErrorData* postgres_error = nullptr;
+  int sqlstate = ERRCODE_INTERNAL_ERROR;
+  char* message = nullptr;
+  char* detail = nullptr;
+  char* hint = nullptr;
+  char* column = nullptr;
+  bool out_of_memory = false;
+};
+
+// Copies without ever reporting an error itself.
+char* CopyText(const std::string& text) {
+  if (text.empty()) return nullptr;
+  auto* copy = static_cast<char*>(
+      MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
+  if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+[[noreturn]] void Report(const Pending& pending) {
+  if (pending.postgres_error != nullptr) ReThrowError(pending.postgres_error);
+  if (pending.out_of_memory) {
+    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+  }
+  ereport(ERROR, (errcode(pending.sqlstate),
+                  errmsg("%s", pending.message != nullptr ? pending.message : "kvcrm error"),
+                  pending.detail != nullptr ? errdetail("%s", pending.detail) : 0,
+                  pending.hint != nullptr ? errhint("%s", pending.hint) : 0,
+                  pending.column != nullptr ? err_generic_string(PG_DIAG_COLUMN_NAME, pending.column) : 0));
+  pg_unreachable();
+}
+
+}  // namespace
+
+Datum Args::ReturnRow(Datum row) {
+  const MemoryContext current = MemoryContextSwitchTo(context_);
+  const Datum copy = Call([&] { return datumCopy(row, false, -1); });
+  MemoryContextSwitchTo(current);
+  call_->isnull = false;
+  return copy;
+}
+
+void Args::RaiseMissing(const char* name) {
+  throw kvcrm::Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string(name) + " is required");
+}
+
+Datum Enter(FunctionCallInfo call, Body body) {
+  Pending pending;
+  try {
+    Args args(call);
+    return body(args);
+  } catch (Error& error) {
+    pending.postgres_error = error.Release(CurrentMemoryContext);
+  } catch (const kvcrm::Error& error) {
+    pending.sqlstate = error.sqlstate();
+    pending.message = CopyText(error.message());
+    pending.detail = CopyText(error.detail());
+    pending.hint = CopyText(error.hint());
+    pending.column = CopyText(error.column());
+  } catch (const std::bad_alloc&) {
+    pending.out_of_memory = true;
+  } catch (const std::exception& error) {
+    pending.message = CopyText(error.what());
+  } catch (...) {
+    pending.message = CopyText("unknown C++ exception");
+  }
+  Report(pending);
+}
+
+}  // namespace kvcrm::pg

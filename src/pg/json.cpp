@@ -1,0 +1,154 @@
+#include "pg/json.hpp"
+
+extern "C" {
+#include "access/detoast.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+}
+
+namespace kvcrm::pg {
+
+namespace {
+
+// Enough for the longest ISO 8601 time PostgreSQL prints (MAXDATELEN).
+constexpr std::size_t kIsoTimeSize = 128;
+
+JsonbValue TextValue(const char* text, std::size_t size) {
+  JsonbValue value{};
+  value.type = jbvString;
+  value.val.string.val = const_cast<char*>(text);
+  value.val.string.len = static_cast<int>(size);
+  return value;
+}
+
+// May ereport: only inside Call.
+void PushDatum(JsonbParseState** state, JsonbIteratorToken token, Value value, Oid type) {
+  JsonbValue json{};
+  if (value.is_null) {
+    json.type = jbvNull;
+    pushJsonbValue(state, token, &json);
+    return;
+  }
+  switch (type) {
+    case BOOLOID:
+      json.type = jbvBool;
+      json.val.boolean = DatumGetBool(value.datum);
+      break;
+    case INT4OID:
+      json.type = jbvNumeric;
+      json.val.numeric = DatumGetNumeric(DirectFunctionCall1(int4_numeric, value.datum));
+      break;
+    case NUMERICOID:
+      json.type = jbvNumeric;
+      json.val.numeric = DatumGetNumeric(value.datum);
+      break;
+    case TIMESTAMPTZOID: {
+      auto* buffer = static_cast<char*>(palloc(kIsoTimeSize + 1));
+      JsonEncodeDateTime(buffer, value.datum, TIMESTAMPTZOID, nullptr);
+      json = TextValue(buffer, std::strlen(buffer));
+      break;
+    }
+    case TEXTOID:
+    case BPCHAROID: {
+      text* packed = DatumGetTextPP(value.datum);
+      json = TextValue(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+      break;
+    }
+    case JSONBOID: {
+      Jsonb* nested = DatumGetJsonbP(value.datum);
+      if (JB_ROOT_IS_SCALAR(nested)) {
+        JsonbExtractScalar(&nested->root, &json);
+      } else {
+        json.type = jbvBinary;
+        json.val.binary.data = &nested->root;
+        json.val.binary.len = static_cast<int>(VARSIZE(nested) - VARHDRSZ);
+      }
+      break;
+    }
+    default: {
+      Oid output;
+      bool is_varlena;
+      getTypeOutputInfo(type, &output, &is_varlena);
+      char* text = OidOutputFunctionCall(output, value.datum);
+      json = TextValue(text, std::strlen(text));
+    }
+  }
+  pushJsonbValue(state, token, &json);
+}
+
+}  // namespace
+
+Json ParseJson(const std::string& text) {
+  return {Call([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.c_str())); })};
+}
+
+Json Unpack(Json value) {
+  return {Call([&] { return JsonbPGetDatum(DatumGetJsonbP(value.value)); })};
+}
+
+bool IsJsonObject(Json value) {
+  return Call([&] { return static_cast<bool>(JB_ROOT_IS_OBJECT(DatumGetJsonbP(value.value))); });
+}
+
+JsonMember FindMember(Json object, std::string_view key) {
+  JsonbValue* found = Call([&] {
+    Jsonb* jsonb = DatumGetJsonbP(object.value);
+    if (!JB_ROOT_IS_OBJECT(jsonb)) return static_cast<JsonbValue*>(nullptr);
+    return getKeyJsonValueFromContainer(&jsonb->root, key.data(), static_cast<int>(key.size()), nullptr);
+  });
+  JsonMember member;
+  if (found == nullptr) return member;
+  switch (found->type) {
+    case jbvNull:
+      member.kind = JsonMember::Kind::kNull;
+      break;
+    case jbvString:
+      member.kind = JsonMember::Kind::kString;
+      member.text.assign(found->val.string.val, static_cast<std::size_t>(found->val.string.len));
+      break;
+    case jbvBinary:
+      member.kind = JsonMember::Kind::kObject;
+      member.value.value = Call([&] { return JsonbPGetDatum(JsonbValueToJsonb(found)); });
+      if (!IsJsonObject(member.value)) member.kind = JsonMember::Kind::kOther;
+      break;
+    default:
+      member.kind = JsonMember::Kind::kOther;
+  }
+  return member;
+}
+
+std::size_t JsonSize(Json value) {
+  return Call([&] { return static_cast<std::size_t>(toast_raw_datum_size(value.value)); });
+}
+
+Json BuildChanges(const JsonField* fields, int count, TupleDesc descriptor) {
+  return {Call([&] {
+    JsonbParseState* state = nullptr;
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (int i = 0; i < count; ++i) {
+      const Form_pg_attribute column = TupleDescAttr(descriptor, fields[i].attribute - 1);
+      const char* name = NameStr(column->attname);
+      JsonbValue key = TextValue(name, std::strlen(name));
+      pushJsonbValue(&state, WJB_KEY, &key);
+      pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+      // jsonb sorts keys by length, then bytes: both are pushed in any order.
+      JsonbValue before = TextValue("old", 3);
+      pushJsonbValue(&state, WJB_KEY, &before);
+      PushDatum(&state, WJB_VALUE, fields[i].before, column->atttypid);
+      JsonbValue after = TextValue("new", 3);
+      pushJsonbValue(&state, WJB_KEY, &after);
+      PushDatum(&state, WJB_VALUE, fields[i].after, column->atttypid);
+      pushJsonbValue(&state, WJB_END_OBJECT, nullptr);
+    }
+    JsonbValue* object = pushJsonbValue(&state, WJB_END_OBJECT, nullptr);
+    return JsonbPGetDatum(JsonbValueToJsonb(object));
+  })};
+}
+
+}  // namespace kvcrm::pg
