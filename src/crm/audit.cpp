@@ -113,9 +113,10 @@ class LogWriter {
   // A row that came or went: all its fields that have a value.
   void Whole(Tuplestorestate* rows, std::string_view action, bool came) {
     pg::TransitionReader row(rows, call_.descriptor());
-    const pg::Value action_value = pg::ToValue(action);
+    pg::Scratch scratch;
     while (row.Next()) {
       pg::CheckForInterrupts();
+      scratch.Reset();
       fields_.clear();
       for (const AttrNumber column : table_.columns) {
         const pg::Value value = row.At(column);
@@ -123,7 +124,7 @@ class LogWriter {
         fields_.push_back(came ? pg::JsonField{column, pg::Value{}, value}
                                : pg::JsonField{column, value, pg::Value{}});
       }
-      Add(row, action_value);
+      Add(row, action);
     }
     batch_.Flush();
   }
@@ -131,24 +132,31 @@ class LogWriter {
   void Changes() {
     // Both tables hold the rows in the same order.
     pg::TransitionReader old(call_.OldTable(), call_.descriptor()), row(call_.NewTable(), call_.descriptor());
+    pg::Scratch scratch;
     while (old.Next() && row.Next()) {
       pg::CheckForInterrupts();
+      scratch.Reset();
       fields_.clear();
       for (const AttrNumber column : table_.columns) {
         if (pg::SameValue(old.At(column), row.At(column), call_.descriptor(), column)) continue;
         fields_.push_back({column, old.At(column), row.At(column)});
       }
-      if (!fields_.empty()) Add(row, pg::ToValue(ActionOf(table_, old, row, call_.descriptor())));
+      if (!fields_.empty()) Add(row, ActionOf(table_, old, row, call_.descriptor()));
     }
     batch_.Flush();
   }
 
  private:
-  void Add(const pg::TransitionReader& row, pg::Value action) {
-    batch_.Add({pg::ToValue(row.Get<pg::Uuid>(table_.organization)), entity_type_,
-                pg::ToValue(row.Get<pg::Uuid>(table_.id)), action, actor_,
-                pg::ToValue(
-                    pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor()))});
+  void Add(const pg::TransitionReader& row, std::string_view action) {
+    const pg::Value organization = batch_.Make(row.Get<pg::Uuid>(table_.organization));
+    const pg::Value id = batch_.Make(row.Get<pg::Uuid>(table_.id));
+    pg::Value changes;
+    {
+      const pg::InContext in(batch_.context());
+      changes =
+          pg::ToValue(pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor()));
+    }
+    batch_.Add({organization, entity_type_, id, batch_.Make(action), actor_, changes});
   }
 
   const pg::TriggerCall& call_;

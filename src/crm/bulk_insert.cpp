@@ -25,6 +25,11 @@ BulkInsert::BulkInsert(const char* name, const char* head, std::vector<Oid> type
   }
 }
 
+BulkInsert::Batch::Batch(const BulkInsert& insert)
+    : insert_(insert), context_(pg::NewContext("kvcrm batch")) {}
+
+BulkInsert::Batch::~Batch() { MemoryContextDelete(context_); }
+
 void BulkInsert::Batch::Add(std::initializer_list<pg::Value> row) {
   values_.insert(values_.end(), row.begin(), row.end());
   if (values_.size() == kSizes.front() * insert_.types_.size()) Flush();
@@ -40,6 +45,7 @@ void BulkInsert::Batch::Flush() {
     }
   }
   values_.clear();
+  MemoryContextReset(context_);
 }
 
 }  // namespace kvcrm::crm

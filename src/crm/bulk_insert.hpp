@@ -19,16 +19,29 @@ class BulkInsert {
   // `head` is "INSERT INTO table (columns)"; `types` are those of the columns' values.
   BulkInsert(const char* name, const char* head, std::vector<Oid> types);
 
-  // Collects rows for this insert; whatever is left is written by Flush.
+  // Collects rows for this insert; whatever is left is written by Flush. Values that the batch keeps are made
+  // in its own memory context, which is emptied whenever rows have been written: a statement may touch a
+  // million rows.
   class Batch {
    public:
-    explicit Batch(const BulkInsert& insert) : insert_(insert) {}
-    // The values must stay valid until the batch is flushed.
+    explicit Batch(const BulkInsert& insert);
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+
+    template <typename T>
+    pg::Value Make(const T& value) {
+      const pg::InContext in(context_);
+      return pg::ToValue(value);
+    }
+    MemoryContext context() const { return context_; }
+    // The values must be made by this batch, by value, or outlive it.
     void Add(std::initializer_list<pg::Value> row);
     void Flush();
 
    private:
     const BulkInsert& insert_;
+    MemoryContext context_;
     std::vector<pg::Value> values_;
   };
 

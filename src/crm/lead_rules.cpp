@@ -161,7 +161,11 @@ class LeadWrite {
   // The statement's memory of organizations, stages and permissions.
   Surroundings& Around() {
     auto* kept = pg::Kept<Surroundings>(args_);
-    if (kept == nullptr) kept = pg::Keep(args_, Surroundings());
+    if (kept == nullptr) {
+      kept = pg::Keep(args_, Surroundings());
+      // Reading with the latest snapshot would do this anyway, and so seem a change.
+      pg::Call([] { CommandCounterIncrement(); });
+    }
     const CommandId command = GetCurrentCommandId(false);
     if (kept->command != command) {
       kept->rules.clear();
@@ -444,14 +448,18 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   pg::TransitionReader row(call.NewTable(), call.descriptor());
   crm::BulkInsert::Batch history(kInsertHistory), fingerprints(kInsertFingerprints);
   const pg::Value version = pg::ToValue(kDerivationVersion);
+  pg::Scratch scratch;
   while (row.Next()) {
     pg::CheckForInterrupts();
+    scratch.Reset();
     // Copies: a transition row lives only until the next one is read.
-    const pg::Value id = pg::ToValue(row.Get<pg::Uuid>(at[crm::kId]));
-    const pg::Value organization = pg::ToValue(row.Get<pg::Uuid>(at[crm::kOrganizationId]));
-    history.Add({organization, id, pg::ToValue(row.Get<pg::Uuid>(at[crm::kStageId])),
-                 row.At(at[crm::kStageEnteredAt]), actor});
-    fingerprints.Add({id, organization, pg::ToValue(SearchText(row, at)), version});
+    const auto id = row.Get<pg::Uuid>(at[crm::kId]);
+    const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
+    history.Add({history.Make(organization), history.Make(id),
+                 history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
+                 actor});
+    fingerprints.Add({fingerprints.Make(id), fingerprints.Make(organization),
+                      fingerprints.Make(SearchText(row, at)), version});
   }
   history.Flush();
   fingerprints.Flush();
@@ -462,8 +470,10 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
   // Both tables hold the rows in the same order.
   pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
   crm::BulkInsert::Batch history(kInsertHistory);
+  pg::Scratch scratch;
   while (old.Next() && row.Next()) {
     pg::CheckForInterrupts();
+    scratch.Reset();
     const bool moved = old.Get<pg::Uuid>(at[crm::kStageId]) != row.Get<pg::Uuid>(at[crm::kStageId]);
     const bool text_changed = TextChanged(row, old, at, call.descriptor());
     if (!moved && !text_changed) continue;
@@ -471,8 +481,8 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
     if (moved) {
       kLeaveStage(id, organization, row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]));
-      history.Add({pg::ToValue(organization), pg::ToValue(id),
-                   pg::ToValue(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
+      history.Add({history.Make(organization), history.Make(id),
+                   history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
                    actor});
     }
     if (text_changed) kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion);

@@ -72,7 +72,8 @@ Datum TriggerCall::Proceed(const Row& row) const {
   return PointerGetDatum(tuple);
 }
 
-TransitionReader::TransitionReader(Tuplestorestate* table, TupleDesc descriptor) : table_(table) {
+TransitionReader::TransitionReader(Tuplestorestate* table, TupleDesc descriptor)
+    : table_(table), context_(CurrentMemoryContext) {
   slot_ = Call([&] {
     tuplestore_rescan(table);
     return MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
@@ -82,6 +83,7 @@ TransitionReader::TransitionReader(Tuplestorestate* table, TupleDesc descriptor)
 TransitionReader::~TransitionReader() { ExecDropSingleTupleTableSlot(slot_); }
 
 bool TransitionReader::Next() {
+  const InContext in(context_);
   return Call([&] {
     if (!tuplestore_gettupleslot(table_, true, false, slot_)) return false;
     slot_getallattrs(slot_);

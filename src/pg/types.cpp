@@ -3,6 +3,7 @@
 extern "C" {
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/uuid.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -36,6 +37,11 @@ Elements Deconstruct(Datum array, Oid type, int length, bool by_value, char alig
 }
 
 }  // namespace
+
+MemoryContext NewContext(const char* name) {
+  return Call(
+      [&] { return AllocSetContextCreateInternal(CurrentMemoryContext, name, ALLOCSET_DEFAULT_SIZES); });
+}
 
 std::string Uuid::Text() const {
   static constexpr char kDigits[] = "0123456789abcdef";

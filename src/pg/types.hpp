@@ -22,6 +22,38 @@ extern "C" {
 
 namespace kvcrm::pg {
 
+// A memory context below the current one.
+MemoryContext NewContext(const char* name);
+
+// Makes a memory context current for as long as it lives.
+class InContext {
+ public:
+  explicit InContext(MemoryContext context) : outer_(MemoryContextSwitchTo(context)) {}
+  ~InContext() { MemoryContextSwitchTo(outer_); }
+  InContext(const InContext&) = delete;
+  InContext& operator=(const InContext&) = delete;
+
+ private:
+  MemoryContext outer_;
+};
+
+// A current context for what one round of a loop allocates; emptied by Reset.
+class Scratch {
+ public:
+  Scratch() : context_(NewContext("kvcrm scratch")), outer_(MemoryContextSwitchTo(context_)) {}
+  ~Scratch() {
+    MemoryContextSwitchTo(outer_);
+    MemoryContextDelete(context_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  void Reset() { MemoryContextReset(context_); }
+
+ private:
+  MemoryContext context_;
+  MemoryContext outer_;
+};
+
 struct Uuid {
   std::array<unsigned char, 16> bytes{};
   auto operator<=>(const Uuid&) const = default;
