@@ -72,20 +72,15 @@ struct Found {
 
 // Throws PT404 when the activity doesn't exist or its lead isn't visible, 42501 when it is somebody else's.
 Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission everybodys) {
-  std::vector<pg::Uuid> candidates;
-  if (const OptionalUuid organization = given ? given : crm::CurrentOrganization(); organization) {
-    candidates = {*organization};
-  } else if (crm::CurrentUser()) {
-    candidates = crm::ActiveOrganizations();
-  } else {
+  std::vector<crm::Caller> callers = crm::PossibleCallers(given);
+  if (callers.empty() && !crm::CurrentUser()) {
     const pg::Rows rows = kOrganizationsOf(id);
-    for (std::uint64_t i = 0; i < rows.size(); ++i) candidates.push_back(rows.Get<pg::Uuid>(i, 0));
+    for (std::uint64_t i = 0; i < rows.size(); ++i)
+      callers.push_back(crm::CallerIn(rows.Get<pg::Uuid>(i, 0)));
   }
-  // Nobody at all is told so.
-  if (candidates.empty()) crm::CallerIn(pg::Uuid{});
-  for (const pg::Uuid& organization : candidates) {
-    const crm::Caller caller = crm::CallerIn(organization);
+  for (const crm::Caller& caller : callers) {
     if (!caller.is_member) continue;
+    const pg::Uuid& organization = caller.organization;
     const pg::Rows rows = kFind(id, organization);
     if (rows.empty()) continue;
     const auto lead_id = rows.Get<pg::Uuid>(0, 0);

@@ -23,11 +23,6 @@ using OptionalUuid = std::optional<pg::Uuid>;
 const pg::Statement<pg::Uuid, pg::Uuid> kCustomer{
     "conversion.customer", "SELECT c FROM kvcrm.customers c WHERE c.id = $1 AND c.organization_id = $2"};
 
-const pg::Statement<pg::Uuid, pg::Uuid> kLeadValues{
-    "conversion.lead_values",
-    "SELECT name, company, inn, email_normalized, phone_e164 FROM kvcrm.leads WHERE id = $1 AND "
-    "organization_id = $2"};
-
 // Nulls are skipped; values come sorted by kind. Returns the kinds that were free.
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalText, OptionalText, OptionalText> kClaim{
     "conversion.claim",
@@ -113,10 +108,6 @@ OnMatch ParseOnMatch(const OptionalText& text) {
   throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_match must be link, create or error");
 }
 
-struct LeadValues {
-  OptionalText company, inn, email, phone;
-};
-
 // Two companies are compatible when one is unknown or both read alike.
 bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
   return !a || !b || text::Fold(*a) == text::Fold(*b);
@@ -124,7 +115,7 @@ bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
 
 // Claims the lead's identities for `candidate`, then looks whose they are. Returns the customer they lead to:
 // an INN is enough by itself, e-mail and phone need a compatible company.
-OptionalUuid ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const LeadValues& lead) {
+OptionalUuid ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const crm::Lead& lead) {
   const std::uint64_t wanted =
       static_cast<std::uint64_t>(lead.email.has_value()) + lead.inn.has_value() + lead.phone.has_value();
   if (wanted == 0) return std::nullopt;
@@ -160,14 +151,8 @@ Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named
 
   const pg::Uuid created = crm::NewUuid();
   OptionalUuid existing = named;
-  LeadValues values;
-  {
-    const pg::Rows rows = kLeadValues(lead_id, home);
-    values = {rows.Get<OptionalText>(0, 1), rows.Get<OptionalText>(0, 2), rows.Get<OptionalText>(0, 3),
-              rows.Get<OptionalText>(0, 4)};
-  }
   const Authorized authorized;
-  const OptionalUuid owner = ClaimOrFind(home, named ? *named : created, values);
+  const OptionalUuid owner = ClaimOrFind(home, named ? *named : created, lead);
   if (!existing && owner && on_match == OnMatch::kLink) existing = owner;
   if (!existing && owner && on_match == OnMatch::kError) {
     throw Error(ERRCODE_UNIQUE_VIOLATION, "a customer with the same INN, e-mail or phone exists")

@@ -21,7 +21,8 @@ using OptionalUuid = std::optional<pg::Uuid>;
 
 #define LEAD_FIELDS                                                                                \
   "stage_id, assigned_to, version, board_rank, converted_at IS NOT NULL, deleted_at IS NOT NULL, " \
-  "converted_to_customer_id, merged_into_id FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
+  "converted_to_customer_id, merged_into_id, company, inn, email_normalized, phone_e164 "          \
+  "FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
 
 const pg::Statement<pg::Uuid, pg::Uuid> kRead{"leads.read", "SELECT " LEAD_FIELDS};
 const pg::Statement<pg::Uuid, pg::Uuid> kLock{"leads.lock", "SELECT " LEAD_FIELDS " FOR NO KEY UPDATE"};
@@ -102,18 +103,20 @@ std::optional<crm::Lead> ReadLead(const pg::Uuid& id, const crm::Caller& caller,
   lead.deleted = rows.Get<bool>(0, 5);
   lead.customer = rows.Get<OptionalUuid>(0, 6);
   lead.merged_into = rows.Get<OptionalUuid>(0, 7);
+  lead.company = rows.Get<OptionalText>(0, 8);
+  lead.inn = rows.Get<OptionalText>(0, 9);
+  lead.email = rows.Get<OptionalText>(0, 10);
+  lead.phone = rows.Get<OptionalText>(0, 11);
   if (!crm::SeesLead(caller, lead.assignee)) return std::nullopt;
   return lead;
 }
 
-// Where to look for a lead when no organization is given.
-std::vector<pg::Uuid> Candidates(const pg::Uuid& id) {
-  if (const OptionalUuid current = crm::CurrentOrganization(); current) return {*current};
-  if (crm::CurrentUser()) return crm::ActiveOrganizations();
-  std::vector<pg::Uuid> organizations;
+// The system in the organizations that have such a lead.
+std::vector<crm::Caller> SystemWhereExists(const pg::Uuid& id) {
+  std::vector<crm::Caller> callers;
   const pg::Rows rows = kOrganizationsOf(id);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) organizations.push_back(rows.Get<pg::Uuid>(i, 0));
-  return organizations;
+  for (std::uint64_t i = 0; i < rows.size(); ++i) callers.push_back(crm::CallerIn(rows.Get<pg::Uuid>(i, 0)));
+  return callers;
 }
 
 bool IsTeammate(const crm::Caller& caller, const OptionalUuid& user) {
@@ -180,9 +183,11 @@ bool MayUpdateLead(const Caller& caller, const std::optional<pg::Uuid>& assignee
 }
 
 Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock) {
+  std::vector<Caller> callers = PossibleCallers(organization);
+  if (callers.empty() && !CurrentUser()) callers = SystemWhereExists(id);
   std::optional<Lead> found;
-  for (const pg::Uuid& candidate : organization ? std::vector{*organization} : Candidates(id)) {
-    std::optional<Lead> lead = ReadLead(id, CallerIn(candidate), lock);
+  for (const Caller& caller : callers) {
+    std::optional<Lead> lead = ReadLead(id, caller, lock);
     if (!lead) continue;
     if (found) {
       throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "the lead id exists in several organizations")
@@ -190,8 +195,6 @@ Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, L
     }
     found = std::move(lead);
   }
-  // Nobody at all is told so, rather than that there is no such lead.
-  if (!found && !CurrentUser()) CallerIn(pg::Uuid{});
   if (!found) throw Error(kNotFound, "lead not found");
   return *found;
 }

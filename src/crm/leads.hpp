@@ -17,6 +17,9 @@ struct Lead {
   std::optional<pg::Uuid> customer;
   std::optional<pg::Uuid> merged_into;
 
+  // What identifies the person and the firm, normalised.
+  std::optional<std::string> company, inn, email, phone;
+
   bool IsLive() const { return !converted && !deleted && !merged_into; }
 };
 

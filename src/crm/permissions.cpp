@@ -30,10 +30,11 @@ const pg::Statement<pg::Uuid, pg::Uuid> kMembership{
 const pg::Statement<pg::Uuid> kOrganizationExists{"permissions.organization_exists",
                                                   "SELECT 1 FROM kvcrm.organizations WHERE id = $1"};
 
-const pg::Statement<pg::Uuid> kActiveOrganizations{
-    "permissions.active_organizations",
-    "SELECT organization_id FROM kvcrm.organization_members WHERE user_id = $1 AND status = 'active'"
-    " ORDER BY organization_id"};
+const pg::Statement<pg::Uuid> kMemberships{
+    "permissions.memberships",
+    "SELECT m.organization_id, m.team_id, r.permissions FROM kvcrm.organization_members m"
+    " JOIN kvcrm.roles r ON r.organization_id = m.organization_id AND r.slug = m.role_slug"
+    " WHERE m.user_id = $1 AND m.status = 'active' ORDER BY m.organization_id"};
 
 const pg::Statement<pg::Uuid> kMyPermissions{
     "permissions.mine",
@@ -114,27 +115,44 @@ Caller CallerIn(const pg::Uuid& organization) {
 }
 
 Caller CallerInGivenOrCurrent(const std::optional<pg::Uuid>& given) {
-  const std::optional<pg::Uuid> organization = given ? given : CurrentOrganization();
-  if (!organization) {
-    if (!CurrentUser() && !pg::CallerIsTrusted()) CallerIn(pg::Uuid{});
+  const std::vector<Caller> callers = PossibleCallers(given);
+  if (callers.size() != 1) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "organization_id is required")
         .Hint("Pass organization_id, set the claim organization_id or the setting kvcrm.organization_id.");
   }
-  Caller caller = CallerIn(*organization);
+  const Caller& caller = callers.front();
   // An unknown organization and one that the user isn't in give the same answer.
-  if (!caller.is_member || (caller.IsSystem() && kOrganizationExists(*organization).empty())) {
+  if (!caller.is_member || (caller.IsSystem() && kOrganizationExists(caller.organization).empty())) {
     throw Error(ERRCODE_INSUFFICIENT_PRIVILEGE, "not an active member of this organization");
   }
   return caller;
 }
 
-std::vector<pg::Uuid> ActiveOrganizations() {
+std::vector<Caller> Memberships() {
   const std::optional<pg::Uuid> user = CurrentUser();
-  std::vector<pg::Uuid> organizations;
-  if (!user) return organizations;
-  const pg::Rows rows = kActiveOrganizations(*user);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) organizations.push_back(rows.Get<pg::Uuid>(i, 0));
-  return organizations;
+  std::vector<Caller> callers;
+  if (!user) return callers;
+  const pg::Rows rows = kMemberships(*user);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    Caller caller;
+    caller.organization = rows.Get<pg::Uuid>(i, 0);
+    caller.user = user;
+    caller.team = rows.Get<std::optional<pg::Uuid>>(i, 1);
+    caller.permissions = ParsePermissions(rows, i, 2);
+    caller.is_member = true;
+    callers.push_back(caller);
+  }
+  return callers;
+}
+
+std::vector<Caller> PossibleCallers(const std::optional<pg::Uuid>& given) {
+  const std::optional<pg::Uuid> organization = given ? given : NamedOrganization();
+  if (organization) return {CallerIn(*organization)};
+  // The user's only membership is the current organization, several are looked through.
+  if (CurrentUser()) return Memberships();
+  // Nobody at all is told so.
+  CallerIn(pg::Uuid{});
+  return {};
 }
 
 }  // namespace kvcrm::crm

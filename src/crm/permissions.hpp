@@ -114,7 +114,13 @@ Caller CallerIn(const pg::Uuid& organization);
 // Throws 22023 when there is neither, 42501 when the caller is no active member of it.
 Caller CallerInGivenOrCurrent(const std::optional<pg::Uuid>& given);
 
-// The organizations in which the acting user is an active member.
-std::vector<pg::Uuid> ActiveOrganizations();
+// The acting user in every organization where they are an active member, read with one statement; none for
+// nobody.
+std::vector<Caller> Memberships();
+
+// Who may be asking for a row of which only the id is known: the caller in the given organization, else in
+// the current one, else in every one of the user's. For the system without a current organization: none, the
+// row's own organization is for the asker to find out.
+std::vector<Caller> PossibleCallers(const std::optional<pg::Uuid>& given);
 
 }  // namespace kvcrm::crm

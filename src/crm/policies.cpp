@@ -35,17 +35,10 @@ crm::PermissionSet ParseToken(const std::string& token) {
   return *asked;
 }
 
-std::vector<crm::Caller> Memberships() {
-  std::vector<crm::Caller> callers;
-  for (const pg::Uuid& organization : crm::ActiveOrganizations())
-    callers.push_back(crm::CallerIn(organization));
-  return callers;
-}
-
 // The organizations where the acting user has all of `asked`.
 std::vector<pg::Uuid> OrganizationsWith(crm::PermissionSet asked) {
   std::vector<pg::Uuid> organizations;
-  for (const crm::Caller& caller : Memberships()) {
+  for (const crm::Caller& caller : crm::Memberships()) {
     if (caller.permissions.HasAll(asked)) organizations.push_back(caller.organization);
   }
   return organizations;
@@ -54,7 +47,7 @@ std::vector<pg::Uuid> OrganizationsWith(crm::PermissionSet asked) {
 // The members of the acting user's teams, where the user has `asked`; sorted.
 std::vector<Pair> TeammatesWith(crm::PermissionSet asked) {
   std::vector<Pair> pairs;
-  for (const crm::Caller& caller : Memberships()) {
+  for (const crm::Caller& caller : crm::Memberships()) {
     if (!caller.team || !caller.permissions.HasAll(asked)) continue;
     const pg::Rows rows = kTeamMembers(caller.organization, *caller.team);
     for (std::uint64_t i = 0; i < rows.size(); ++i)

@@ -116,7 +116,8 @@ class TransitionReader {
 
  private:
   Tuplestorestate* table_;
-  // A row read back from disk is allocated in the current context and freed by the slot when the next one comes.
+  // A row read back from disk is allocated in the current context and freed by the slot when the next one
+  // comes.
   MemoryContext context_;
   TupleTableSlot* slot_;
 };
