@@ -72,6 +72,19 @@ $(SCRIPT): sql/manifest $(SQL) kvcrm.control
 	  for f in $(SQL); do printf '\n-- %s\n\n' $$f; cat $$f || exit 1; done; } > $@.new
 	@mv $@.new $@
 
+# The benchmarks' client.
+BENCH_OBJECTS := $(patsubst bench/%.cpp,$(OUT)/bench/%.o,$(wildcard bench/*.cpp))
+.PHONY: bench-program
+bench-program: $(OUT)/kvcrm-bench
+$(OUT)/kvcrm-bench: $(BENCH_OBJECTS)
+	g++ -o $@ $(BENCH_OBJECTS) -L$(libdir) -lpq
+
+$(OUT)/bench/%.o: bench/%.cpp Makefile
+	@mkdir -p $(@D)
+	g++ -std=c++20 -O2 -g -Wall -Wextra -Werror -isystem $(includedir) -MMD -MP -c -o $@ $<
+
+-include $(BENCH_OBJECTS:.o=.d)
+
 # PGXS forgets that a module may be built in a directory of its own.
 uninstall: uninstall-module
 .PHONY: uninstall-module
@@ -101,7 +114,7 @@ stop:
 	scripts/server stop demo
 
 bench: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all bench-program
 	bench/run $(SCALE)
 
 bench-match: deps
