@@ -15,7 +15,7 @@ CREATE TABLE kvcrm.leads (
     stage_id                 uuid        NOT NULL,
     status                   text        NOT NULL CHECK (status IN ('new', 'contacted', 'qualified', 'lost', 'converted')),
     assigned_to              uuid,
-    estimated_value          numeric(18,2) CONSTRAINT leads_estimated_value_not_negative CHECK (estimated_value >= 0),
+    estimated_value          numeric(18,2) CONSTRAINT leads_estimated_value_not_negative CHECK (estimated_value BETWEEN 0 AND 9999999999999999.99),
     currency                 char(3)     NOT NULL CONSTRAINT leads_currency_is_iso CHECK (currency ~ '^[A-Z]{3}$'),
     score                    int         NOT NULL DEFAULT 0,
     custom_fields            jsonb       NOT NULL DEFAULT '{}',

@@ -20,6 +20,7 @@
 #include "pg/security.hpp"
 #include "text/email.hpp"
 #include "text/fold.hpp"
+#include "text/utf8.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -135,6 +136,7 @@ class LeadWrite {
     crm::NormalizeTexts(row_, old_ ? &*old_ : nullptr, kTexts, at_, "lead");
     if (!old_ || Changed(crm::kCustomFields)) crm::NormalizeObject(row_, at_[crm::kCustomFields], "lead");
     if (!old_) Begin();
+    if (!old_ || Changed(crm::kCurrency)) FillCurrency();
     NormalizeContacts();
     CheckAssignee();
     EnterStage();
@@ -226,13 +228,17 @@ class LeadWrite {
 
   // Defaults of a new lead.
   void Begin() {
-    if (IsNull(crm::kCurrency)) Set(crm::kCurrency, pg::Opaque<BPCHAROID>{CurrencyOfOrganization()});
     const OptionalUuid user = crm::CurrentUser();
     if (user) Set(crm::kCreatedBy, user);
     Set(crm::kBoardRank, crm::RankAtEnd());
     Set(crm::kVersion, std::int32_t{1});
     if (user && IsNull(crm::kAssignedTo) && !Caller().Can(Permission::kLeadsReadAll))
       Set(crm::kAssignedTo, user);
+  }
+  // An empty currency, as imports and forms send it, is the organization's.
+  void FillCurrency() {
+    if (!IsNull(crm::kCurrency) && !text::Trim(crm::ViewText(row_.At(at_[crm::kCurrency]))).empty()) return;
+    Set(crm::kCurrency, pg::Opaque<BPCHAROID>{CurrencyOfOrganization()});
   }
   Datum CurrencyOfOrganization() { return pg::ToValue(Rules().currency).datum; }
 
