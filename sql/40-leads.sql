@@ -44,7 +44,13 @@ CREATE TABLE kvcrm.leads (
 );
 CREATE INDEX leads_newest ON kvcrm.leads (organization_id, created_at DESC, id DESC);
 CREATE INDEX leads_assigned ON kvcrm.leads (organization_id, assigned_to, created_at DESC, id DESC);
-CREATE INDEX leads_column ON kvcrm.leads (organization_id, stage_id, board_rank, id);
+-- The board: columns of everybody's live leads, and of one assignee's.
+CREATE INDEX leads_column ON kvcrm.leads (organization_id, stage_id, board_rank, id)
+    WHERE deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL;
+CREATE INDEX leads_own_column ON kvcrm.leads (organization_id, assigned_to, stage_id, board_rank, id)
+    WHERE deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL;
+-- Whether a stage holds leads, and which: what of them is gone included.
+CREATE INDEX leads_stage ON kvcrm.leads (stage_id, organization_id);
 CREATE INDEX leads_customer ON kvcrm.leads (converted_to_customer_id, organization_id) WHERE converted_to_customer_id IS NOT NULL;
 CREATE INDEX leads_merged ON kvcrm.leads (merged_into_id, organization_id) WHERE merged_into_id IS NOT NULL;
 CREATE UNIQUE INDEX leads_block_email ON kvcrm.leads (organization_id, block_email) WHERE block_email IS NOT NULL;

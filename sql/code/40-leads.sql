@@ -5,13 +5,15 @@ CREATE OR REPLACE FUNCTION kvcrm.leads_before() RETURNS trigger
 COMMENT ON FUNCTION kvcrm.leads_before() IS 'Trigger: everything that holds for a lead whichever way it is written.';
 CREATE OR REPLACE FUNCTION kvcrm.leads_after() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'leads_after';
-COMMENT ON FUNCTION kvcrm.leads_after() IS 'Trigger: stage history and fingerprints, in bulk.';
+COMMENT ON FUNCTION kvcrm.leads_after() IS 'Trigger: stage history, fingerprints and the counts of the board, in bulk.';
 
 CREATE OR REPLACE TRIGGER leads_before BEFORE INSERT OR UPDATE ON kvcrm.leads
     FOR EACH ROW EXECUTE FUNCTION kvcrm.leads_before();
 CREATE OR REPLACE TRIGGER leads_after_insert AFTER INSERT ON kvcrm.leads REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.leads_after();
 CREATE OR REPLACE TRIGGER leads_after_update AFTER UPDATE ON kvcrm.leads REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.leads_after();
+CREATE OR REPLACE TRIGGER leads_after_delete AFTER DELETE ON kvcrm.leads REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.leads_after();
 CREATE OR REPLACE TRIGGER log_insert AFTER INSERT ON kvcrm.leads REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.log_changes('lead');

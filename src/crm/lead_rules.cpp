@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "crm/board_counts.hpp"
 #include "crm/board_rank.hpp"
 #include "crm/bulk_insert.hpp"
 #include "crm/errors.hpp"
@@ -454,10 +455,12 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   pg::TransitionReader row(call.NewTable(), call.descriptor());
   crm::BulkInsert::Batch history(kInsertHistory), fingerprints(kInsertFingerprints);
   const pg::Value version = pg::ToValue(kDerivationVersion);
+  crm::BoardCounts counts(at);
   pg::Scratch scratch;
   while (row.Next()) {
     pg::CheckForInterrupts();
     scratch.Reset();
+    counts.Add(row);
     // Copies: a transition row lives only until the next one is read.
     const auto id = row.Get<pg::Uuid>(at[crm::kId]);
     const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
@@ -469,6 +472,7 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   }
   history.Flush();
   fingerprints.Flush();
+  counts.Write();
 }
 
 void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
@@ -476,10 +480,13 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
   // Both tables hold the rows in the same order.
   pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
   crm::BulkInsert::Batch history(kInsertHistory);
+  crm::BoardCounts counts(at);
   pg::Scratch scratch;
   while (old.Next() && row.Next()) {
     pg::CheckForInterrupts();
     scratch.Reset();
+    counts.Remove(old);
+    counts.Add(row);
     const bool moved = old.Get<pg::Uuid>(at[crm::kStageId]) != row.Get<pg::Uuid>(at[crm::kStageId]);
     const bool text_changed = TextChanged(row, old, at, call.descriptor());
     if (!moved && !text_changed) continue;
@@ -494,6 +501,14 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     if (text_changed) kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion);
   }
   history.Flush();
+  counts.Write();
+}
+
+void AfterDelete(const pg::TriggerCall& call, const AttrNumber* at) {
+  pg::TransitionReader old(call.OldTable(), call.descriptor());
+  crm::BoardCounts counts(at);
+  while (old.Next()) counts.Remove(old);
+  counts.Write();
 }
 
 }  // namespace
@@ -508,17 +523,16 @@ KVCRM_FUNCTION(leads_before) {
   return call.Proceed(write.row());
 }
 
-// Trigger after each insert or update statement on leads: stage history and fingerprints.
+// Trigger after each insert, update or delete statement on leads: stage history, fingerprints, the board's
+// counts.
 KVCRM_FUNCTION(leads_after) {
   const pg::TriggerCall call(args);
   if (pg::IsRestoring(call.table_owner())) return call.Done();
   const AttrNumber* at = crm::ColumnsOfLeads(call.table());
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
-  if (call.OnInsert()) {
-    AfterInsert(call, at);
-  } else {
-    AfterUpdate(call, at);
-  }
+  if (call.OnInsert()) AfterInsert(call, at);
+  if (call.OnUpdate()) AfterUpdate(call, at);
+  if (call.OnDelete()) AfterDelete(call, at);
   return call.Done();
 }

@@ -77,7 +77,8 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, std::string, OptionalText> kMo
 const pg::Statement<pg::Uuid, pg::Uuid, std::string> kRankBelow{
     "leads.rank_below",
     "SELECT board_rank FROM kvcrm.leads WHERE organization_id = $1 AND stage_id = $2 AND board_rank < $3"
-    " ORDER BY board_rank DESC LIMIT 1"};
+    " AND deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL ORDER BY board_rank DESC "
+    "LIMIT 1"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kLastChange{
     "leads.last_change",

@@ -24,6 +24,10 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kMoveRule{
 const pg::Statement<pg::Uuid, pg::Uuid> kHoldsLeads{
     "stages.holds_leads", "SELECT 1 FROM kvcrm.leads WHERE organization_id = $1 AND stage_id = $2 LIMIT 1"};
 
+const pg::Statement<pg::Uuid, pg::Uuid> kForgetCounts{
+    "stages.forget_counts",
+    "DELETE FROM kvcrm.lead_stage_counts WHERE organization_id = $1 AND stage_id = $2"};
+
 const pg::Statement<> kLockLeads{"stages.lock_leads", "LOCK TABLE kvcrm.leads IN SHARE ROW EXCLUSIVE MODE"};
 
 const pg::Statement<pg::Uuid> kHasStages{
@@ -227,6 +231,8 @@ KVCRM_FUNCTION(lead_stages_before) {
     throw Error(ERRCODE_CHECK_VIOLATION, "a stage that holds leads can't be deleted")
         .Hint("Move its leads to another stage first, e.g. with delete_stage(stage_id, move_leads_to).");
   }
+  // What is left of its counts adds up to nothing.
+  if (call.OnDelete()) kForgetCounts(organization, stage);
   if (flags_change && !kHoldsLeads.Latest(organization, stage).empty()) {
     throw Error(ERRCODE_CHECK_VIOLATION, "is_qualified and outcome are fixed while the stage holds leads")
         .Hint("Add a stage with the flags you need and move the leads there.");

@@ -1,0 +1,3 @@
+-- The board.
+
+ALTER TABLE kvcrm.lead_stage_counts ENABLE ROW LEVEL SECURITY;
