@@ -16,10 +16,11 @@ CREATE TABLE kvcrm.customers (
     deleted_at      timestamptz,
     created_by      uuid,
     created_at      timestamptz NOT NULL DEFAULT now(),
-    updated_at      timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (id, organization_id)
+    updated_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX customers_newest ON kvcrm.customers (organization_id, created_at DESC, id DESC);
+-- Last, for the reason given at leads.
+ALTER TABLE kvcrm.customers ADD PRIMARY KEY (id, organization_id);
 
 CREATE TABLE kvcrm.customer_contacts (
     id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
