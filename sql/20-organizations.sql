@@ -17,7 +17,7 @@ CREATE TABLE kvcrm.roles (
     organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id() REFERENCES kvcrm.organizations (id),
     slug            text        NOT NULL CHECK (slug ~ '^[a-z][a-z0-9_]{0,62}$'),
     name            text        NOT NULL,
-    permissions     text[]      NOT NULL DEFAULT '{}',
+    permissions     text[]      NOT NULL DEFAULT '{}' CHECK (array_position(permissions, NULL) IS NULL),
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (id, organization_id),

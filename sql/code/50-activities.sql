@@ -26,7 +26,9 @@ CREATE POLICY lead_activities_update ON kvcrm.lead_activities FOR UPDATE
     USING ((organization_id = ANY (kvcrm.policy_organizations('leads:read_all')) OR kvcrm.policy_lead(organization_id, lead_id))
         AND (organization_id = ANY (kvcrm.policy_organizations('activities:update'))
             OR ((created_by = kvcrm.policy_user() OR assigned_to = kvcrm.policy_user())
-                AND organization_id = ANY (kvcrm.policy_organizations('activities:create')))));
+                AND organization_id = ANY (kvcrm.policy_organizations('activities:create')))))
+    -- What one may edit one may also hand over, to be somebody else's then; lead and organization never change.
+    WITH CHECK (organization_id = ANY (kvcrm.policy_organizations('member')));
 
 CREATE OR REPLACE FUNCTION kvcrm.log_activity(lead_id uuid, type text, title text, description text DEFAULT NULL, due_date timestamptz DEFAULT NULL,
     assigned_to uuid DEFAULT NULL, completed_at timestamptz DEFAULT NULL, organization_id uuid DEFAULT NULL) RETURNS kvcrm.lead_activities
