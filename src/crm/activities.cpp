@@ -128,6 +128,7 @@ KVCRM_FUNCTION(lead_activities_before) {
   if (!assigned || row.IsNull(at[kAssignee]) || row.IsNull(at[kOrganization])) return call.Proceed(row);
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
+  if (!old && !Authorized::Active()) crm::RequireMembership(row.Get<pg::Uuid>(at[kOrganization]));
   if (kLockActiveMember(row.Get<pg::Uuid>(at[kOrganization]), row.Get<pg::Uuid>(at[kAssignee])).empty()) {
     throw Error(ERRCODE_CHECK_VIOLATION, "an assignee must be an active member of the organization")
         .Column("assigned_to");

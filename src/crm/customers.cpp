@@ -1,6 +1,7 @@
 // Customers and their contacts: texts, and who owns which INN, e-mail and phone.
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
+#include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
 #include "text/email.hpp"
@@ -35,13 +36,14 @@ enum CustomerColumn {
   kCPhone,
   kCNotes,
   kCCustomFields,
+  kCDeletedAt,
   kCCreatedBy,
   kCUpdatedAt,
   kCCount
 };
 constexpr const char* kCustomerColumns[] = {
-    "id",    "organization_id", "name",          "company",    "inn",       "email",
-    "phone", "notes",           "custom_fields", "created_by", "updated_at"};
+    "id",    "organization_id", "name",          "company",    "inn",        "email",
+    "phone", "notes",           "custom_fields", "deleted_at", "created_by", "updated_at"};
 pg::Columns columns_of_customers(kCustomerColumns, kCCount);
 constexpr crm::TextRule kCustomerTexts[] = {{kCName, crm::kNameLength, true}, {kCCompany, crm::kNameLength},
                                             {kCInn, crm::kShortLength},       {kCEmail, crm::kNameLength},
@@ -80,6 +82,7 @@ void CheckContacts(pg::Row& row, const pg::Row* old, AttrNumber organization, At
   {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
+    if (old == nullptr) crm::RequireMembership(row.Get<pg::Uuid>(organization));
     rules = crm::ReadOrganizationRules(row.Get<pg::Uuid>(organization));
   }
   if (!rules) return;
@@ -119,6 +122,12 @@ KVCRM_FUNCTION(customers_before) {
   if (old) {
     if (!crm::AnyChanged(row, *old)) return call.Proceed();
     for (const CustomerColumn column : {kCId, kCOrganization}) crm::RequireUnchanged(row, *old, at[column]);
+    if (!Authorized::Active() && crm::Changed(row, *old, at[kCDeletedAt])) {
+      // A policy doesn't see which column changes.
+      const pg::AsOwner owner;
+      const pg::Session session(pg::Access::kWrite);
+      crm::CallerIn(row.Get<pg::Uuid>(at[kCOrganization])).Require(crm::Permission::kCustomersDelete);
+    }
     row.Set(at[kCUpdatedAt], crm::Now());
   } else if (const OptionalUuid user = crm::CurrentUser(); user) {
     row.Set(at[kCCreatedBy], user);

@@ -133,7 +133,11 @@ class LeadWrite {
 
   void Apply() {
     organization_ = row_.Get<pg::Uuid>(at_[crm::kOrganizationId]);
-    if (old_) RequireChangeable();
+    if (old_) {
+      RequireChangeable();
+    } else if (!Authorized::Active()) {
+      crm::RequireMembership(Caller());
+    }
     crm::NormalizeTexts(row_, old_ ? &*old_ : nullptr, kTexts, at_, "lead");
     if (!old_ || Changed(crm::kCustomFields)) crm::NormalizeObject(row_, at_[crm::kCustomFields], "lead");
     if (!old_) Begin();

@@ -119,7 +119,7 @@ crm::PermissionSet PermissionsOfRole(const pg::Uuid& organization, const std::st
 }
 
 void RequireWithinOwn(const crm::Caller& caller, crm::PermissionSet permissions) {
-  if (!caller.permissions.HasAll(permissions)) Refuse("the role allows more than one's own");
+  if (!caller.permissions.Covers(permissions)) Refuse("the role allows more than one's own");
 }
 
 // Rules for a member row written by a user (not by the system).

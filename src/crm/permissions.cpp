@@ -60,7 +60,24 @@ const char* DescriptionOf(Permission permission) {
 }
 
 PermissionSet PermissionSet::All() {
-  return PermissionSet((std::uint64_t{1} << static_cast<unsigned>(Permission::kCount)) - 1);
+  // The bit above the permissions is the one for those to come.
+  return PermissionSet((std::uint64_t{2} << static_cast<unsigned>(Permission::kCount)) - 1);
+}
+
+bool PermissionSet::Covers(PermissionSet other) const {
+  struct Scope {
+    Permission wide, narrow;
+  };
+  constexpr Scope kScopes[] = {{Permission::kLeadsReadAll, Permission::kLeadsReadTeam},
+                               {Permission::kLeadsReadAll, Permission::kLeadsReadOwn},
+                               {Permission::kLeadsUpdate, Permission::kLeadsUpdateTeam},
+                               {Permission::kLeadsUpdate, Permission::kLeadsUpdateOwn},
+                               {Permission::kLeadsConvert, Permission::kLeadsConvertOwn}};
+  PermissionSet closed = *this;
+  for (const Scope& scope : kScopes) {
+    if (Has(scope.wide)) closed.bits_ |= std::uint64_t{1} << static_cast<unsigned>(scope.narrow);
+  }
+  return closed.HasAll(other);
 }
 
 std::optional<PermissionSet> PermissionSet::OfToken(std::string_view token) {
@@ -113,6 +130,13 @@ Caller CallerIn(const pg::Uuid& organization) {
   caller.is_member = true;
   return caller;
 }
+
+void RequireMembership(const Caller& caller) {
+  if (caller.is_member) return;
+  throw Error(ERRCODE_INSUFFICIENT_PRIVILEGE, "not an active member of this organization");
+}
+
+void RequireMembership(const pg::Uuid& organization) { RequireMembership(CallerIn(organization)); }
 
 Caller CallerInGivenOrCurrent(const std::optional<pg::Uuid>& given) {
   const std::vector<Caller> callers = PossibleCallers(given);

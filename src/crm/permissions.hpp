@@ -71,6 +71,7 @@ const char* DescriptionOf(Permission permission);
 class PermissionSet {
  public:
   constexpr PermissionSet() = default;
+  // What "*:*" stands for: every permission, and those that later versions add. No list of areas equals it.
   static PermissionSet All();
   // What one token allows: "area:action", "area:*" or "*:*". Nothing when the token is unknown.
   static std::optional<PermissionSet> OfToken(std::string_view token);
@@ -79,6 +80,9 @@ class PermissionSet {
 
   bool Has(Permission permission) const { return (bits_ >> static_cast<unsigned>(permission) & 1) != 0; }
   bool HasAll(PermissionSet other) const { return (other.bits_ & ~bits_) == 0; }
+  // Whether whoever holds this may do all that `other` allows; unlike HasAll it knows that a wider scope
+  // includes the narrower ones.
+  bool Covers(PermissionSet other) const;
   bool HasAny(PermissionSet other) const { return (other.bits_ & bits_) != 0; }
   PermissionSet operator|(PermissionSet other) const { return PermissionSet(bits_ | other.bits_); }
   bool operator==(const PermissionSet&) const = default;
@@ -86,7 +90,7 @@ class PermissionSet {
  private:
   explicit constexpr PermissionSet(std::uint64_t bits) : bits_(bits) {}
   std::uint64_t bits_ = 0;
-  static_assert(static_cast<unsigned>(Permission::kCount) <= 64);
+  static_assert(static_cast<unsigned>(Permission::kCount) < 64);
 };
 
 // The acting side of one call in one organization.
@@ -107,6 +111,12 @@ struct Caller {
 // Reads what the acting user may do in an organization. A user who is no active member may do nothing there;
 // a role that may not act as the system and names no user may do nothing anywhere.
 Caller CallerIn(const pg::Uuid& organization);
+
+// Throws 42501 unless the caller is an active member of the organization, or the system. For triggers that
+// look into the organization a new row names: row-level security, which refuses strangers, comes after them,
+// and their errors would tell a stranger what is there.
+void RequireMembership(const pg::Uuid& organization);
+void RequireMembership(const Caller& caller);
 
 [[noreturn]] void RaiseNotAllowed(Permission permission);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
 
@@ -220,6 +221,7 @@ KVCRM_FUNCTION(lead_stages_before) {
   const bool order_changes = call.OnUpdate() && crm::Changed(row, *old, at[kSOrder]);
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
+  if (call.OnInsert() && !crm::Authorized::Active()) crm::RequireMembership(organization);
   // The first stages of a new organization hold nobody up: it has no leads yet.
   const bool first_of_organization = call.OnInsert() && kHasStages(organization).empty();
   if (flags_change || order_changes || call.OnDelete()) {
