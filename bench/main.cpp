@@ -14,7 +14,10 @@ struct Subject {
 };
 // Those that only read come first; audit last, since it leaves the tables bloated.
 constexpr Subject kSubjects[] = {
+    {"rls", bench::MeasureRls},
     {"qualify", bench::MeasureQualify},
+    {"board", bench::MeasureBoard},
+    {"audit", bench::MeasureAudit},
 };
 
 constexpr const char* kOwner = "00000000-0000-7000-8000-000000000001";
@@ -49,6 +52,7 @@ int main(int argc, char** argv) {
     CreateOrganization(connection, setting.scale);
     bench::CreateBareCopies(connection);
   }
+  connection.Run("SET client_min_messages = warning");
   setting.scale = static_cast<long>(connection.Number("SELECT scale FROM bench.run"));
   setting.organization = connection.Value("SELECT organization FROM bench.run");
   connection.Run(bench::Printf("SET kvcrm.user_id = '%s'", kManager));

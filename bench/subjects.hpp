@@ -5,6 +5,9 @@
 
 namespace bench {
 
+void MeasureRls(const Setting& setting);
 void MeasureQualify(const Setting& setting);
+void MeasureBoard(const Setting& setting);
+void MeasureAudit(const Setting& setting);
 
 }  // namespace bench
