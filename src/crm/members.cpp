@@ -388,8 +388,9 @@ KVCRM_FUNCTION(suspend_member) {
   }
   const pg::Rows rows = kSetStatus(caller.organization, user, "suspended");
   const Authorized authorized;
-  kReassignLeads(caller.organization, user, successor);
-  kReassignTasks(caller.organization, user, successor);
+  // Work given to the member since this transaction took its snapshot must go too.
+  kReassignLeads.Latest(caller.organization, user, successor);
+  kReassignTasks.Latest(caller.organization, user, successor);
   return ReturnFirst(args, rows, "member");
 }
 

@@ -192,7 +192,7 @@ KVCRM_FUNCTION(organizations_after) {
   if (call.OnInsert()) {
     InsertDefaults(organization, row.Get<std::string>(at[kLocale]) == "ru");
   } else if (crm::Changed(row, call.Old(), at[kPolicy])) {
-    kRederiveBlocks(organization);
+    kRederiveBlocks.Latest(organization);
   }
   return call.Done();
 }

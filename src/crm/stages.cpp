@@ -137,7 +137,7 @@ void AfterStagesChanged(const pg::Uuid& organization, const Places& before, cons
   const std::optional<pg::Uuid> first_before = FirstOpen(then);
   if (!first_before || *first_before == *first) return;
   const crm::Authorized authorized;
-  kRederiveStatus(organization, {*first, *first_before});
+  kRederiveStatus.Latest(organization, {*first, *first_before});
 }
 
 }  // namespace

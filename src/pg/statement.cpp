@@ -79,7 +79,7 @@ Rows StatementBase::ExecuteLatest(const Value* values, int count) const {
   }
   const int code = Call([&] {
     CommandCounterIncrement();
-    return SPI_execute_snapshot(plan, datums, nulls, GetLatestSnapshot(), InvalidSnapshot, false, false, 0);
+    return SPI_execute_snapshot(plan, datums, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
   });
   if (code < 0) RaiseSpi(name_, code);
   return Rows(SPI_tuptable, SPI_processed);

@@ -118,8 +118,8 @@ class Statement : public StatementBase {
     return Execute(values, sizeof...(Parameters));
   }
 
-  // Reads with a snapshot taken now, even in a transaction that repeats its reads: for rules that another
-  // session may just have changed under a lock this one waited for.
+  // Runs with a snapshot taken now, even in a transaction that repeats its reads: for rules that another
+  // session may just have changed under a lock this one waited for, and for rows it may have added before.
   Rows Latest(const Parameters&... parameters) const {
     const Value values[sizeof...(Parameters) + 1] = {ToValue(parameters)..., Value{}};
     return ExecuteLatest(values, sizeof...(Parameters));
