@@ -12,7 +12,7 @@ struct Subject {
   const char* name;
   void (*measure)(const bench::Setting&);
 };
-// Those that only read come first; audit last, since it leaves the tables bloated.
+// Those that only read come first; audit last, since it leaves tables with room that a new database lacks.
 constexpr Subject kSubjects[] = {
     {"rls", bench::MeasureRls},
     {"qualify", bench::MeasureQualify},
