@@ -90,9 +90,10 @@ void CheckContacts(pg::Row& row, const pg::Row* old, AttrNumber organization, At
   if (inn != 0 && touched(inn) && rules->checks_inn) crm::CheckInn(row, inn, entity);
 }
 
-// The normalised form under which a value is owned; nothing when it identifies nobody.
-OptionalText IdentityOf(const pg::Row& row, AttrNumber column, std::string_view kind) {
-  if (row.IsNull(column)) return std::nullopt;
+// The normalised form under which a value is owned; nothing when it identifies nobody, or the customer is
+// deleted: the next conversion of the same firm must find a live owner.
+OptionalText IdentityOf(const pg::Row& row, AttrNumber column, AttrNumber deleted, std::string_view kind) {
+  if (row.IsNull(column) || !row.IsNull(deleted)) return std::nullopt;
   const auto value = row.Get<std::string>(column);
   if (kind == "email") return text::NormalizeEmail(value);
   // A phone that could be understood is stored in E.164 already.
@@ -100,10 +101,10 @@ OptionalText IdentityOf(const pg::Row& row, AttrNumber column, std::string_view 
   return value;
 }
 
-void FollowIdentity(const pg::Row& row, const pg::Row* old, AttrNumber column, const char* kind,
-                    const pg::Uuid& organization, const pg::Uuid& customer) {
-  const OptionalText now = IdentityOf(row, column, kind);
-  const OptionalText before = old != nullptr ? IdentityOf(*old, column, kind) : std::nullopt;
+void FollowIdentity(const pg::Row& row, const pg::Row* old, AttrNumber column, AttrNumber deleted,
+                    const char* kind, const pg::Uuid& organization, const pg::Uuid& customer) {
+  const OptionalText now = IdentityOf(row, column, deleted, kind);
+  const OptionalText before = old != nullptr ? IdentityOf(*old, column, deleted, kind) : std::nullopt;
   if (now == before) return;
   if (before) kRelease(organization, kind, *before, customer);
   if (now) kClaim(organization, kind, *now, customer);
@@ -156,9 +157,9 @@ KVCRM_FUNCTION(customers_after) {
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
   // In sorted order of kinds, as conversions do, so that two writers can't wait for each other.
-  FollowIdentity(row, before, at[kCEmail], "email", organization, customer);
-  FollowIdentity(row, before, at[kCInn], "inn", organization, customer);
-  FollowIdentity(row, before, at[kCPhone], "phone", organization, customer);
+  FollowIdentity(row, before, at[kCEmail], at[kCDeletedAt], "email", organization, customer);
+  FollowIdentity(row, before, at[kCInn], at[kCDeletedAt], "inn", organization, customer);
+  FollowIdentity(row, before, at[kCPhone], at[kCDeletedAt], "phone", organization, customer);
   return call.Done();
 }
 
