@@ -34,7 +34,7 @@ Session::~Session() {
 }
 
 Rows::~Rows() {
-  if (table_ != nullptr) SPI_freetuptable(table_);
+  if (table_ != nullptr && std::uncaught_exceptions() == exceptions_) SPI_freetuptable(table_);
 }
 
 const StatementBase* StatementBase::first_ = nullptr;

@@ -41,11 +41,16 @@ class Session {
   int exceptions_;
 };
 
-// The rows a statement brought, freed with this object.
+// The rows a statement brought, freed with this object; after an error by the end of the transaction, since
+// what failed may have left an SPI connection of its own on top of ours.
 class Rows {
  public:
-  Rows(SPITupleTable* table, std::uint64_t processed) : table_(table), processed_(processed) {}
-  Rows(Rows&& other) noexcept : table_(std::exchange(other.table_, nullptr)), processed_(other.processed_) {}
+  Rows(SPITupleTable* table, std::uint64_t processed)
+      : table_(table), processed_(processed), exceptions_(std::uncaught_exceptions()) {}
+  Rows(Rows&& other) noexcept
+      : table_(std::exchange(other.table_, nullptr)),
+        processed_(other.processed_),
+        exceptions_(other.exceptions_) {}
   Rows(const Rows&) = delete;
   Rows& operator=(const Rows&) = delete;
   ~Rows();
@@ -70,6 +75,7 @@ class Rows {
  private:
   SPITupleTable* table_;
   std::uint64_t processed_;
+  int exceptions_;
 };
 
 enum class Plan {
