@@ -14,7 +14,8 @@ namespace {
 constexpr int kRounds = 40;
 constexpr int kPerRound = 100;        // conversions a side
 constexpr int kPerRoundDelayed = 10;  // with 1 ms a round trip
-constexpr int kWarmUp = 50;
+constexpr int kSample = 50;           // conversions whose writes are compared
+constexpr int kBefore = 2'000;        // conversions before the first: an empty table has plans of its own
 
 // $1 lead, $2 organization, $3 acting user, $4 the qualified stage. All that a conversion writes, and nothing
 // that it checks.
@@ -251,7 +252,7 @@ class Converter {
   }
 
   Connection& connection_;
-  const Setting& setting_;
+  const Setting setting_;
   std::string stage_;
 };
 
@@ -308,25 +309,39 @@ void RequireSameWrites(Connection& connection, const std::vector<std::string>& o
   }
 }
 
+// Customers there are already.
+void ConvertSome(const Setting& setting) {
+  Connection connection;
+  connection.Run("SET kvcrm.user_id = '" + setting.manager + "'");
+  Converter converter(
+      {connection, setting.report, setting.scale, setting.organization, setting.owner, setting.manager});
+  for (const std::string& lead : TakeLeads(setting, kBefore)) {
+    converter.ByFunction(lead, 0);
+    converter.ByBareStatement(lead);
+  }
+  connection.Run("VACUUM ANALYZE");
+}
+
 }  // namespace
 
 void MeasureQualify(const Setting& setting) {
   Connection& connection = setting.connection;
+  ConvertSome(setting);
   Converter converter(setting);
   constexpr int kPerSide = kRounds * kPerRound, kDelayed = kRounds * kPerRoundDelayed;
   // The function and the bare statement convert the same leads; the client converts others of the copies.
-  const std::vector<std::string> leads = TakeLeads(setting, kPerSide + kDelayed + 2 * kWarmUp);
-  const std::vector<std::string> others = TakeLeads(setting, kPerSide + kDelayed + 2 * kWarmUp);
-  if (leads.size() != others.size() || leads.size() < kPerSide + kDelayed + 2 * kWarmUp)
+  const std::vector<std::string> leads = TakeLeads(setting, kPerSide + kDelayed + 2 * kSample);
+  const std::vector<std::string> others = TakeLeads(setting, kPerSide + kDelayed + 2 * kSample);
+  if (leads.size() != others.size() || leads.size() < kPerSide + kDelayed + 2 * kSample)
     Fail("too few leads are left to convert");
   std::size_t next = 0;
 
-  // The sides are compared over the leads that warm the connection up.
+  // This also warms the connection up.
   const auto sample = [&](std::size_t from, const std::vector<std::string>& list) {
     return std::vector<std::string>(list.begin() + static_cast<std::ptrdiff_t>(from),
-                                    list.begin() + static_cast<std::ptrdiff_t>(from + kWarmUp));
+                                    list.begin() + static_cast<std::ptrdiff_t>(from + kSample));
   };
-  const std::vector<std::string> first_sample = sample(0, leads), second_sample = sample(kWarmUp, leads),
+  const std::vector<std::string> first_sample = sample(0, leads), second_sample = sample(kSample, leads),
                                  client_sample = sample(0, others);
   const auto by_function = [&](const std::string& lead) { converter.ByFunction(lead, 0); };
   RequireSameWrites(
@@ -335,7 +350,7 @@ void MeasureQualify(const Setting& setting) {
   RequireSameWrites(
       connection, second_sample, by_function, client_sample,
       [&](const std::string& lead) { converter.ByClient(lead, 0); }, "the client's statements");
-  next = 2 * kWarmUp;
+  next = 2 * kSample;
 
   Rounds rounds;
   for (int round = 0; round < kRounds; ++round) {
