@@ -25,7 +25,7 @@ CREATE OR REPLACE TRIGGER roles_before BEFORE INSERT OR UPDATE OR DELETE ON kvcr
     FOR EACH ROW EXECUTE FUNCTION kvcrm.roles_before();
 CREATE OR REPLACE TRIGGER teams_before BEFORE INSERT OR UPDATE ON kvcrm.teams
     FOR EACH ROW EXECUTE FUNCTION kvcrm.teams_before();
-CREATE OR REPLACE TRIGGER organization_members_before BEFORE INSERT OR UPDATE ON kvcrm.organization_members
+CREATE OR REPLACE TRIGGER organization_members_before BEFORE INSERT OR UPDATE OR DELETE ON kvcrm.organization_members
     FOR EACH ROW EXECUTE FUNCTION kvcrm.organization_members_before();
 CREATE OR REPLACE TRIGGER organizations_after AFTER INSERT OR UPDATE ON kvcrm.organizations
     FOR EACH ROW EXECUTE FUNCTION kvcrm.organizations_after();
@@ -113,7 +113,7 @@ CREATE OR REPLACE FUNCTION kvcrm.add_member(user_id uuid, role_slug text, displa
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'add_member';
 COMMENT ON FUNCTION kvcrm.add_member(uuid, text, text, text, uuid, uuid) IS
-    'Invites a user into the organization; the system adds an active member. Needs members:create and a role within one''s own permissions. 22023 for an unknown role; 42501; 23505 when already a member.';
+    'Invites a user into the organization; the system adds an active member. Needs members:create and a role within one''s own permissions. 22023 for an unknown role or team; 42501; 23505 when already a member.';
 CREATE OR REPLACE FUNCTION kvcrm.accept_invitation(organization_id uuid DEFAULT NULL) RETURNS kvcrm.organization_members
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'accept_invitation';

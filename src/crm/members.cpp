@@ -65,6 +65,9 @@ const pg::Statement<pg::Uuid> kInvitations{
     "SELECT organization_id FROM kvcrm.organization_members WHERE user_id = $1 AND status = 'invited'"
     " ORDER BY organization_id"};
 
+const pg::Statement<pg::Uuid, pg::Uuid> kTeamExists{
+    "members.team_exists", "SELECT 1 FROM kvcrm.teams WHERE id = $1 AND organization_id = $2"};
+
 const pg::Statement<pg::Uuid, pg::Uuid> kIsActive{
     "members.is_active",
     "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
@@ -154,6 +157,13 @@ void AuthorizeMember(const crm::Caller& caller, const pg::Row& row, const pg::Ro
   }
 }
 
+// A member row removed by a user; clients have no right to, but a backend may act for one.
+void AuthorizeRemoval(const crm::Caller& caller, const pg::Row& old, const AttrNumber* at) {
+  if (caller.Is(old.Get<OptionalUuid>(at[kMUser]))) Refuse("nobody changes their own role, team or status");
+  caller.Require(Permission::kMembersUpdate);
+  RequireWithinOwn(caller, PermissionsOfRole(caller.organization, old.Get<std::string>(at[kMRole])));
+}
+
 bool IsActiveOwner(const pg::Row& row, const AttrNumber* at) {
   return row.Get<std::string>(at[kMRole]) == "owner" && row.Get<std::string>(at[kMStatus]) == "active";
 }
@@ -194,13 +204,21 @@ Datum ReturnFirst(pg::Args& args, const pg::Rows& rows, const char* what) {
 
 }  // namespace
 
-// Trigger before insert or update of organization_members.
+// Trigger before insert, update or delete of organization_members.
 KVCRM_FUNCTION(organization_members_before) {
   const pg::TriggerCall call(args);
   if (pg::IsRestoring(call.table_owner())) return call.Proceed();
   const AttrNumber* at = columns_of_members.In(call.table());
   pg::Row row = call.New();
   std::optional<pg::Row> old;
+  if (call.OnDelete()) {
+    if (Authorized::Active()) return call.Proceed();
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    const crm::Caller caller = CallerForTrigger(row.Get<pg::Uuid>(at[kMOrganization]));
+    if (!caller.IsSystem()) AuthorizeRemoval(caller, row, at);
+    return call.Proceed();
+  }
   if (call.OnUpdate()) old.emplace(call.Old());
   if (old) {
     if (!crm::AnyChanged(row, *old)) return call.Proceed();
@@ -324,9 +342,13 @@ KVCRM_FUNCTION(add_member) {
   if (kRolePermissions(caller.organization, role).empty()) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown role");
   }
+  const auto team = args.Get<OptionalUuid>(4);
+  if (team && kTeamExists(*team, caller.organization).empty()) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown team");
+  }
   const std::string status = caller.IsSystem() ? "active" : "invited";
   const pg::Rows rows = kAddMember(caller.organization, user, role, args.Get<OptionalText>(2),
-                                   args.Get<OptionalText>(3), args.Get<OptionalUuid>(4), status);
+                                   args.Get<OptionalText>(3), team, status);
   return args.ReturnRow(rows.At(0, 0).datum);
 }
 
