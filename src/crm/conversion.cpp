@@ -73,7 +73,8 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConve
     "   SELECT organization_id, lead.id, $3, contact.id, true, $5, " BEFORE_IMAGE
     " FROM lead, contact)" MARK_CONVERTED "SELECT whole FROM customer"};
 
-// Into an existing customer: blank fields are filled, the person is added unless already there.
+// Into an existing customer: blank fields are filled, the person is added unless already there. A phone alone
+// is no person: colleagues share a switchboard.
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConvertToExisting{
     "conversion.convert_to_existing", LEAD_WITH_SOURCE
     "customer AS (UPDATE kvcrm.customers AS c SET company = coalesce(c.company, lead.company),"
@@ -87,8 +88,9 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConve
     "   SELECT organization_id, $3, name, email, phone, \"position\", NOT EXISTS (SELECT 1 FROM"
     "     kvcrm.customer_contacts q WHERE q.customer_id = $3 AND q.organization_id = $2 AND q.is_primary)"
     "   FROM lead WHERE NOT EXISTS (SELECT 1 FROM kvcrm.customer_contacts q WHERE q.customer_id = $3"
-    "     AND q.organization_id = $2 AND (lower(q.email) = lower(lead.email) OR q.phone = lead.phone"
-    "     OR (lead.email IS NULL AND lead.phone IS NULL AND q.name = lead.name))) RETURNING p.id),"
+    "     AND q.organization_id = $2 AND (lower(q.email) = lower(lead.email)"
+    "     OR (lower(q.name) = lower(lead.name) AND (q.email IS NULL OR lead.email IS NULL)))) RETURNING "
+    "p.id),"
     " conversion AS (INSERT INTO kvcrm.lead_conversions (organization_id, lead_id, customer_id, contact_id,"
     "   customer_created, converted_by, before_image)"
     "   SELECT organization_id, lead.id, $3, (SELECT id FROM contact), false, $5, " BEFORE_IMAGE
