@@ -50,6 +50,11 @@ bool Add(std::string& rank, int step) {
   return carry == 0;
 }
 
+// Steps away from a rank; a step that would end in 0 goes one further.
+bool StepFrom(std::string& rank, int step) {
+  return Add(rank, step) && (rank.back() != '0' || Add(rank, step < 0 ? -1 : 1));
+}
+
 bool Fits(const std::string& rank, std::string_view lower, std::string_view upper) {
   return lower < rank && rank < upper && rank.back() != '0';
 }
@@ -75,6 +80,10 @@ std::string Middle(std::string_view lower, std::string_view upper, std::size_t s
 
 }  // namespace
 
+bool IsRank(std::string_view text) {
+  return !text.empty() && text.back() != '0' && text.find_first_not_of(kDigits) == std::string_view::npos;
+}
+
 std::string RankAtEnd() {
   static std::int64_t last = 0;
   using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
@@ -94,10 +103,10 @@ std::string RankBetween(std::string_view lower, std::string_view upper) {
   const int step = 1 + Random(kBase - 1);
   if (lower.size() > upper.size()) {
     std::string rank(lower);
-    if (Add(rank, step) && Fits(rank, lower, upper)) return rank;
-  } else if (upper.size() > lower.size() && !lower.empty()) {
+    if (StepFrom(rank, step) && Fits(rank, lower, upper)) return rank;
+  } else if (upper.size() > lower.size()) {
     std::string rank(upper);
-    if (Add(rank, -step) && Fits(rank, lower, upper)) return rank;
+    if (StepFrom(rank, -step) && Fits(rank, lower, upper)) return rank;
   }
   // A few more digits than either has always leave a middle; its last digit tells two sessions apart.
   const std::size_t size = std::max(lower.size(), upper.size());

@@ -13,6 +13,9 @@
 
 namespace kvcrm::crm {
 
+// Whether a text is a rank at all; between others nothing can be put.
+bool IsRank(std::string_view text);
+
 // A rank behind all ranks given out so far (as far as the servers' clocks agree).
 std::string RankAtEnd();
 
