@@ -145,6 +145,7 @@ class LeadWrite {
     NormalizeContacts();
     CheckAssignee();
     EnterStage();
+    if (old_ && Changed(crm::kBoardRank)) CheckRank();
     DeriveStatus();
     DeriveBlocks();
     if (old_) Stamp();
@@ -318,6 +319,12 @@ class LeadWrite {
     Set(crm::kStageEnteredAt, crm::Now());
     if (!Changed(crm::kBoardRank)) Set(crm::kBoardRank, crm::RankAtEnd());
     if (stage->is_qualified && IsNull(crm::kQualifiedAt)) Set(crm::kQualifiedAt, crm::Now());
+  }
+  void CheckRank() const {
+    if (IsNull(crm::kBoardRank) || crm::IsRank(crm::ViewText(row_.At(at_[crm::kBoardRank])))) return;
+    throw Error(ERRCODE_CHECK_VIOLATION, "lead board_rank is not a rank")
+        .Hint("Use move_lead(lead_id, stage_id, before_lead_id).")
+        .Column("board_rank");
   }
   const crm::Stage* FindStage() {
     const auto id = Get<OptionalUuid>(crm::kStageId);

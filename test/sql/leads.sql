@@ -276,6 +276,9 @@ SELECT throws_ok($$ UPDATE kvcrm.leads SET id = kvcrm.uuid_v7() WHERE name = 'П
 SELECT throws_ok($$ UPDATE kvcrm.leads SET organization_id = test.id('b') WHERE name = 'Подделка' $$, '23514', 'organization_id never changes',
                  'UPDATE: the organization never changes');
 
+SELECT throws_ok(format('UPDATE kvcrm.leads SET board_rank = %L WHERE name = %L', rank, 'Подделка'), '23514', 'lead board_rank is not a rank', format('UPDATE: a rank between which nothing fits is refused: "%s"', rank))
+  FROM unnest(ARRAY['', '!', '10', 'ж', 'a b', '0']) AS rank;
+
 -- --- version and updated_at ---
 
 SELECT test.keep('v', id) FROM kvcrm.create_lead('Версия', email => 'v@firma.ru', organization_id => test.id('a'));
