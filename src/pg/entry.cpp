@@ -54,17 +54,24 @@ Datum Args::ReturnRow(Datum row) {
   return copy;
 }
 
+Datum Args::Copy(Value value) {
+  if (value.is_null) return value.datum;
+  return Call([&] { return datumCopy(value.datum, false, -1); });
+}
+
 void Args::RaiseMissing(const char* name) {
   throw kvcrm::Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string(name) + " is required");
 }
 
 Datum Enter(FunctionCallInfo call, Body body) {
   Pending pending;
+  const MemoryContext context = CurrentMemoryContext;
   try {
     Args args(call);
     return body(args);
   } catch (Error& error) {
-    pending.postgres_error = error.Release(CurrentMemoryContext);
+    MemoryContextSwitchTo(context);
+    pending.postgres_error = error.Release(context);
   } catch (const kvcrm::Error& error) {
     pending.sqlstate = error.sqlstate();
     pending.message = CopyText(error.message());

@@ -37,7 +37,9 @@ class Args {
   template <typename T>
   Datum Return(const T& value) {
     const MemoryContext current = MemoryContextSwitchTo(context_);
-    const Value result = ToValue(value);
+    Value result = ToValue(value);
+    // What is only passed on may lie in a session that is about to close.
+    if constexpr (IsOpaque<T>::value) result.datum = Copy(result);
     MemoryContextSwitchTo(current);
     call_->isnull = result.is_null;
     return result.datum;
@@ -52,6 +54,9 @@ class Args {
   [[noreturn]] static void RaiseMissing(const char* name);
 
  private:
+  // A copy of a value of variable length in the current context.
+  static Datum Copy(Value value);
+
   FunctionCallInfo call_;
   MemoryContext context_;
 };

@@ -73,7 +73,24 @@ class Error final : public std::exception {
   ErrorData* data_;
 };
 
-// Runs C code that may ereport; an error comes out as pg::Error.
+// Puts back, however a scope is left, where PostgreSQL finds the handler of the next error.
+class ErrorHandlers {
+ public:
+  ErrorHandlers() : stack_(PG_exception_stack), callbacks_(error_context_stack) {}
+  ~ErrorHandlers() {
+    PG_exception_stack = stack_;
+    error_context_stack = callbacks_;
+  }
+  ErrorHandlers(const ErrorHandlers&) = delete;
+  ErrorHandlers& operator=(const ErrorHandlers&) = delete;
+
+ private:
+  sigjmp_buf* const stack_;
+  ErrorContextCallback* const callbacks_;
+};
+
+// Runs C code that may ereport; an error comes out as pg::Error. An exception that `body` itself throws (it
+// may call Call again) passes through.
 //
 // Nothing with a destructor may live inside `body`, since a longjmp would skip it; what it captures by value
 // and returns must be trivial. The frame is never inlined: setjmp constrains the registers of its function.
@@ -83,26 +100,16 @@ __attribute__((noinline)) auto Call(Body&& body) -> std::invoke_result_t<Body> {
   static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>);
   static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Body>>);
 
-  sigjmp_buf* const outer_stack = PG_exception_stack;
-  ErrorContextCallback* const outer_callbacks = error_context_stack;
   const MemoryContext outer_context = CurrentMemoryContext;
-  sigjmp_buf here;
-  if (sigsetjmp(here, 0) == 0) {
-    PG_exception_stack = &here;
-    if constexpr (std::is_void_v<Result>) {
-      body();
-      PG_exception_stack = outer_stack;
-      error_context_stack = outer_callbacks;
-      return;
-    } else {
-      Result result = body();
-      PG_exception_stack = outer_stack;
-      error_context_stack = outer_callbacks;
-      return result;
+  {
+    // A frame that is gone must not stay the one that errors jump to, even when an exception leaves `body`.
+    const ErrorHandlers outer;
+    sigjmp_buf here;
+    if (sigsetjmp(here, 0) == 0) {
+      PG_exception_stack = &here;
+      return body();
     }
   }
-  PG_exception_stack = outer_stack;
-  error_context_stack = outer_callbacks;
   MemoryContextSwitchTo(outer_context);
   throw Error::Take();
 }

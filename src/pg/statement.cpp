@@ -33,8 +33,18 @@ Session::~Session() {
   if (std::uncaught_exceptions() == exceptions_) SPI_finish();
 }
 
+Rows::Rows(SPITupleTable* table, std::uint64_t processed)
+    : table_(table),
+      processed_(processed),
+      transaction_(GetCurrentSubTransactionId()),
+      exceptions_(std::uncaught_exceptions()) {}
+
 Rows::~Rows() {
-  if (table_ != nullptr && std::uncaught_exceptions() == exceptions_) SPI_freetuptable(table_);
+  if (table_ == nullptr) return;
+  // A rollback has freed the rows. An error may have left a session open that is further in than theirs, and
+  // SPI frees only what belongs to the innermost one.
+  if (!SubTransactionIsActive(transaction_) || std::uncaught_exceptions() != exceptions_) return;
+  SPI_freetuptable(table_);
 }
 
 const StatementBase* StatementBase::first_ = nullptr;
@@ -57,6 +67,7 @@ SPIPlanPtr StatementBase::Prepare() const {
 
 Rows StatementBase::Execute(const Value* values, int count) const {
   SPIPlanPtr plan = Prepare();
+  if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
   Datum datums[kMaxParameters];
   char nulls[kMaxParameters];
   for (int i = 0; i < count; ++i) {
@@ -71,6 +82,7 @@ Rows StatementBase::Execute(const Value* values, int count) const {
 
 Rows StatementBase::ExecuteLatest(const Value* values, int count) const {
   SPIPlanPtr plan = Prepare();
+  if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
   Datum datums[kMaxParameters];
   char nulls[kMaxParameters];
   for (int i = 0; i < count; ++i) {
@@ -91,8 +103,9 @@ SubTransaction::SubTransaction() : context_(CurrentMemoryContext), owner_(Curren
 }
 
 void SubTransaction::Commit() {
-  open_ = false;
   Call([] { ReleaseCurrentSubTransaction(); });
+  // Not earlier: one that fails to commit has to be rolled back.
+  open_ = false;
   MemoryContextSwitchTo(context_);
   CurrentResourceOwner = owner_;
 }

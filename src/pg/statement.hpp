@@ -41,15 +41,15 @@ class Session {
   int exceptions_;
 };
 
-// The rows a statement brought, freed with this object; after an error by the end of the transaction, since
-// what failed may have left an SPI connection of its own on top of ours.
+// The rows a statement brought, freed with this object or, after an error or once the sub-transaction that
+// brought them has ended, by PostgreSQL.
 class Rows {
  public:
-  Rows(SPITupleTable* table, std::uint64_t processed)
-      : table_(table), processed_(processed), exceptions_(std::uncaught_exceptions()) {}
+  Rows(SPITupleTable* table, std::uint64_t processed);
   Rows(Rows&& other) noexcept
       : table_(std::exchange(other.table_, nullptr)),
         processed_(other.processed_),
+        transaction_(other.transaction_),
         exceptions_(other.exceptions_) {}
   Rows(const Rows&) = delete;
   Rows& operator=(const Rows&) = delete;
@@ -75,6 +75,7 @@ class Rows {
  private:
   SPITupleTable* table_;
   std::uint64_t processed_;
+  SubTransactionId transaction_;
   int exceptions_;
 };
 

@@ -67,7 +67,8 @@ struct Timestamp {
   auto operator<=>(const Timestamp&) const = default;
 };
 
-// A value that is only passed on, never looked into; lives in a memory context of PostgreSQL's.
+// A value of variable length that is only passed on, never looked into; lives in a memory context of
+// PostgreSQL's.
 template <Oid kOid>
 struct Opaque {
   Datum value = 0;
@@ -163,6 +164,13 @@ template <typename T>
 struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
+
+template <typename T>
+struct IsOpaque : std::false_type {};
+template <Oid kOid>
+struct IsOpaque<Opaque<kOid>> : std::true_type {};
+template <typename T>
+struct IsOpaque<std::optional<T>> : IsOpaque<T> {};
 
 template <typename T>
 struct Type<std::optional<T>> {
