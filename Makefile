@@ -64,6 +64,23 @@ $(OUT)/kvcrm.so: $(OBJECTS) $(OUT)/kvcrm.exports
 	g++ -shared -o $@ $(OBJECTS) -Wl,--version-script=$(OUT)/kvcrm.exports \
 		$(LDFLAGS) $(LDFLAGS_SL) -lphonenumber -licui18n -licuuc
 
+# A module for test/boundary: functions that drive src/pg to its edges inside a backend. Never installed by
+# `make install`.
+BOUNDARY := $(patsubst test/boundary/%.cpp,$(OUT)/boundary/%.o,$(wildcard test/boundary/*.cpp)) \
+	$(filter $(OUT)/obj/pg/%,$(OBJECTS))
+
+$(OUT)/boundary/%.o: test/boundary/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(OUT)/boundary/*.d)
+
+$(OUT)/kvcrm_boundary.so: $(BOUNDARY) test/boundary/exports
+	g++ -shared -o $@ $(BOUNDARY) -Wl,--version-script=test/boundary/exports $(LDFLAGS) $(LDFLAGS_SL)
+
+.PHONY: boundary
+boundary: $(OUT)/kvcrm_boundary.so
+
 SQL := $(addprefix sql/,$(shell sed 's/\#.*//' sql/manifest))
 
 $(SCRIPT): sql/manifest $(SQL) kvcrm.control
