@@ -12,6 +12,13 @@ BEGIN
             MESSAGE = 'schema kvcrm exists and is owned by another role',
             HINT = 'Drop or rename it, then install again.';
     END IF;
+    -- What PUBLIC has is taken back below; a named role got its right from somebody, who should know.
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+                WHERE n.nspname = 'kvcrm' AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (0, n.nspowner)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'another role may create objects in schema kvcrm',
+            HINT = 'Revoke CREATE on the schema, or drop it, then install again.';
+    END IF;
     IF EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'kvcrm'::pg_catalog.regnamespace)
         OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = 'kvcrm'::pg_catalog.regnamespace)
         OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace = 'kvcrm'::pg_catalog.regnamespace)

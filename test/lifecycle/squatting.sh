@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# CREATE EXTENSION refuses a schema that somebody else owns or has filled, and a database it can't work in.
+
+set -uo pipefail
+cd "$(dirname "$0")" || exit
+# shellcheck source=test/lifecycle/tap
+. ./tap
+
+db=kvcrm_squatting_$$ squatter=kvcrm_squatter_$$
+scratch=$(mktemp -d)
+cleanup() {
+  psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)" -c "DROP ROLE IF EXISTS $squatter"
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+export PGOPTIONS='-c client_min_messages=warning'
+
+new_database() { psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)" -c "CREATE DATABASE $db $*"; }
+
+# install DESCRIPTION STATE [SQL ...]: in a new database runs the SQL, then CREATE EXTENSION, which ends in STATE.
+install() {
+  local description=$1 state=$2 sql
+  shift 2
+  new_database
+  for sql; do psql -X -q -v ON_ERROR_STOP=1 -d "$db" -c "$sql" || ok 1 "prepare: $sql"; done
+  refused "$description" "$state"
+}
+
+refused() {
+  psql -X -q -v VERBOSITY=sqlstate -d "$db" -c 'CREATE EXTENSION kvcrm' > "$scratch/out" 2>&1
+  is "$(sed -n 's/^ERROR:  //p' "$scratch/out")" "$2" "$1"
+  if [[ -n $2 ]]; then
+    is "$(answer "$db" "SELECT count(*) FROM pg_extension WHERE extname = 'kvcrm'")" 0 'and nothing is installed'
+  fi
+}
+
+psql -X -q -d postgres -c "CREATE ROLE $squatter"
+
+install 'a new schema' ''
+install 'an empty schema of the installing role' '' 'CREATE SCHEMA kvcrm'
+install 'a schema of somebody else' 42501 "CREATE SCHEMA kvcrm AUTHORIZATION $squatter"
+install 'a function in the schema' 42710 'CREATE SCHEMA kvcrm' "CREATE FUNCTION kvcrm.lower(varchar) RETURNS text LANGUAGE sql AS 'SELECT NULL'"
+install 'a table in the schema' 42710 'CREATE SCHEMA kvcrm' 'CREATE TABLE kvcrm.leads (id uuid)'
+install 'a type in the schema' 42710 'CREATE SCHEMA kvcrm' "CREATE TYPE kvcrm.status AS ENUM ('new')"
+install 'an operator in the schema' 42710 'CREATE SCHEMA kvcrm' 'CREATE OPERATOR kvcrm.=== (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = uuid_eq)'
+install 'CREATE on the schema is for others too' '' 'CREATE SCHEMA kvcrm' "GRANT CREATE, USAGE ON SCHEMA kvcrm TO PUBLIC"
+is "$(answer "$db" "SELECT has_schema_privilege('$squatter', 'kvcrm', 'CREATE') OR has_schema_privilege('$squatter', 'kvcrm', 'USAGE')")" f \
+  'what PUBLIC had on the schema is taken back'
+install 'CREATE on the schema for a role' 42501 'CREATE SCHEMA kvcrm' "GRANT CREATE ON SCHEMA kvcrm TO $squatter"
+
+new_database "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+refused 'an encoding other than UTF8' 0A000
+
+# The extension is for superusers: it is not trusted.
+new_database "OWNER $squatter"
+psql -X -q -v VERBOSITY=sqlstate -d "$db" -c "SET ROLE $squatter" -c 'CREATE EXTENSION kvcrm' > "$scratch/out" 2>&1
+is "$(sed -n 's/^ERROR:  //p' "$scratch/out")" 42501 'the owner of a database who is no superuser can'"'"'t install it'
+
+# What a hostile owner of schemas in front of the path leaves lying about doesn't get into the installation.
+new_database
+psql -X -q -v ON_ERROR_STOP=1 -d "$db" <<SQL
+CREATE SCHEMA hostile AUTHORIZATION $squatter;
+SET ROLE $squatter;
+CREATE FUNCTION hostile.yes(uuid, uuid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''shadowed''; END';
+CREATE OPERATOR hostile.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = hostile.yes);
+CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''shadowed''; END';
+CREATE FUNCTION hostile.jsonb_typeof(jsonb) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''shadowed''; END';
+RESET ROLE;
+ALTER DATABASE $db SET search_path = hostile, pg_catalog;
+SQL
+psql -X -q -v ON_ERROR_STOP=1 -d "$db" -c 'CREATE EXTENSION kvcrm' > "$scratch/out" 2>&1
+ok $? 'installed while a hostile schema goes first' "$scratch/out"
+is "$(answer "$db" "SELECT count(*) FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_namespace n ON n.nspname = 'hostile'
+      WHERE (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid IN (SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid)
+          OR d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND d.refobjid IN (SELECT o.oid FROM pg_catalog.pg_operator o WHERE o.oprnamespace = n.oid))
+        AND d.classid <> 'pg_catalog.pg_operator'::pg_catalog.regclass")" 0 'nothing of the extension depends on it'
+is "$(answer "$db" "SELECT (kvcrm.create_organization('x', owner_id => kvcrm.uuid_v7())).name")" x 'and it works there'
+
+done_testing
