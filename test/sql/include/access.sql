@@ -11,7 +11,7 @@ SELECT kvcrm.grant_api(:'api') \g /dev/null
 SELECT set_config('t.api', :'api', false) \g /dev/null
 
 -- The id of anybody or anything that goes by a name.
-CREATE FUNCTION t.id(name text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5(name)::uuid $$;
+CREATE FUNCTION t.id(name text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT pg_catalog.md5(name)::pg_catalog.uuid $$;
 
 -- Names the acting user; null for nobody. Lasts until the transaction ends.
 CREATE FUNCTION t.act(who text) RETURNS void LANGUAGE plpgsql AS $$
