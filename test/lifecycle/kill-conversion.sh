@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Backends that convert leads are terminated and killed at random moments: no lead is left half converted.
+
+set -uo pipefail
+cd "$(dirname "$0")" || exit
+# shellcheck source=test/lifecycle/tap
+. ./tap
+
+db=kvcrm_kill_$$
+scratch=$(mktemp -d)
+terminations=100 kills=5 seconds=30
+workers=()
+cleanup() {
+  touch "$scratch/stop"
+  ((${#workers[@]} == 0)) || kill "${workers[@]}" 2> /dev/null
+  wait
+  up
+  psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)"
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+export PGOPTIONS='-c client_min_messages=warning'
+
+# Waits until the server is there again after a crash.
+up() {
+  local _
+  for _ in {1..300}; do pg_isready -q && return; sleep 0.1; done
+  return 1
+}
+
+psql -X -q -d postgres -c "CREATE DATABASE $db"
+psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'
+CREATE EXTENSION kvcrm;
+CREATE TABLE home AS SELECT id FROM kvcrm.create_organization('Test', 'en', owner_id => gen_random_uuid());
+-- Writes and converts leads until somebody ends it. A tenth shares its INN with others, so that conversions link too.
+CREATE PROCEDURE work() LANGUAGE plpgsql AS $$
+DECLARE
+    lead uuid;
+    home uuid := (SELECT id FROM home);
+BEGIN
+    LOOP
+        SELECT l.id INTO lead FROM kvcrm.create_lead('Lead', format('%s@firm.example', gen_random_uuid()), company => 'Firm',
+            inn => CASE WHEN random() < 0.1 THEN (ARRAY['7707083893', '7736050003', '7702070139'])[1 + floor(random() * 3)] END,
+            estimated_value => 10, organization_id => home) l;
+        COMMIT;
+        PERFORM kvcrm.qualify_lead(lead);
+        COMMIT;
+    END LOOP;
+END
+$$;
+SQL
+ok $? 'a database is set up' "$scratch/setup.log"
+
+work() {
+  until [[ -e $scratch/stop ]]; do
+    PGAPPNAME=kvcrm_worker psql -X -q -d "$db" -c 'CALL work()' 2>> "$scratch/$1.log" || sleep 0.01
+  done
+}
+
+work 1 & workers+=($!)
+work 2 & workers+=($!)
+
+pick="SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db' AND state = 'active' ORDER BY random() LIMIT 1"
+terminated=0 killed=0 end=$((SECONDS + seconds))
+# Every so often a termination is a kill, after which the whole server recovers.
+while ((terminated < terminations && SECONDS < end)); do
+  sleep "0.0$((RANDOM % 6))$((RANDOM % 10))"
+  if ((killed < kills && terminated >= (killed + 1) * terminations / (kills + 1))); then
+    pid=$(answer "$db" "$pick" 2> /dev/null)
+    if [[ -n $pid ]] && kill -KILL "$pid"; then
+      killed=$((killed + 1))
+      sleep 0.2
+      up
+    fi
+  else
+    [[ $(answer "$db" "SELECT pg_terminate_backend(pid) FROM ($pick) AS worker" 2> /dev/null) != t ]] || terminated=$((terminated + 1))
+  fi
+done
+touch "$scratch/stop"
+up
+answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
+wait "${workers[@]}"
+workers=()
+# A worker may have come in between the two.
+answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
+
+ok $((terminated < terminations / 2)) "backends were terminated ($terminated of $terminations)"
+ok $((killed == 0)) "and killed ($killed of $kills)"
+is "$(grep -hE '^(ERROR|FATAL|PANIC)' "$scratch"/[12].log | grep -v 'FATAL:  terminating connection' | sort | uniq -c)" '' \
+  'they met no other error'
+total=$(answer "$db" 'SELECT count(*) FROM kvcrm.leads')
+interrupted=$(answer "$db" 'SELECT count(*) FROM kvcrm.leads WHERE converted_at IS NULL')
+isnt "$interrupted" 0 "some of the $total leads were written but not converted ($interrupted)"
+isnt "$(answer "$db" 'SELECT count(*) FROM kvcrm.leads WHERE converted_at IS NOT NULL')" 0 'and others were'
+
+
+# How leads stand: each line a combination of everything that writing and converting leave, and only whole ones.
+standing() {
+  answer "$db" "
+    SELECT DISTINCT l.status, l.version, (l.converted_at IS NOT NULL)::int AS converted, (l.qualified_at IS NOT NULL)::int AS qualified, s.name AS stage,
+           (SELECT count(*) FROM kvcrm.customers c WHERE c.id = l.converted_to_customer_id AND c.organization_id = l.organization_id) AS customers,
+           (SELECT count(*) FROM kvcrm.lead_conversions v WHERE v.lead_id = l.id) AS conversions,
+           (SELECT count(*) FROM kvcrm.lead_conversions v WHERE v.lead_id = l.id AND v.customer_id = l.converted_to_customer_id) AS right_ones,
+           (SELECT string_agg(g.action, ',' ORDER BY g.id) FROM kvcrm.activity_logs g WHERE g.entity_id = l.id) AS logged,
+           (SELECT count(*) FROM kvcrm.lead_stage_history h WHERE h.lead_id = l.id) AS stays,
+           (SELECT count(*) FROM kvcrm.lead_stage_history h WHERE h.lead_id = l.id AND h.left_at IS NULL AND h.stage_id = l.stage_id) AS now,
+           (SELECT count(*) FROM kvcrm.lead_fingerprints f WHERE f.id = l.id) AS fingerprints
+      FROM kvcrm.leads l JOIN kvcrm.lead_stages s ON s.id = l.stage_id ORDER BY l.status"
+}
+converted='converted|2|1|1|Qualified|1|1|1|created,converted|2|1|1'
+new='new|1|0|0|New lead|0|0|0|created|1|1|1'
+is "$(standing)" "$converted"$'\n'"$new" 'every lead is converted altogether or not at all'
+# Whatever belongs to no lead: customers, contacts, identities, ...
+strays() {
+  answer "$db" "
+    SELECT 'customer' FROM kvcrm.customers c
+     WHERE (SELECT count(*) FROM kvcrm.lead_conversions v WHERE v.customer_id = c.id AND v.customer_created) <> 1
+        OR (SELECT count(*) FROM kvcrm.customer_contacts p WHERE p.customer_id = c.id AND p.is_primary) <> 1
+        OR (SELECT count(*) FROM kvcrm.customer_contacts p WHERE p.customer_id = c.id)
+           <> (SELECT count(*) FROM kvcrm.leads l WHERE l.converted_to_customer_id = c.id)
+        OR (SELECT count(*) FROM kvcrm.activity_logs g WHERE g.entity_id = c.id AND g.action = 'created') <> 1
+    UNION ALL
+    SELECT 'identity' FROM kvcrm.customer_identities i
+     WHERE NOT EXISTS (SELECT FROM kvcrm.leads l WHERE l.converted_to_customer_id = i.customer_id AND i.value IN (l.inn, l.email_normalized))
+    UNION ALL
+    SELECT 'lead without identity' FROM kvcrm.leads l
+     WHERE l.converted_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i WHERE i.customer_id = l.converted_to_customer_id AND i.value = l.email_normalized)
+    UNION ALL
+    SELECT 'two customers of one INN' FROM kvcrm.customers c WHERE c.inn IS NOT NULL GROUP BY c.inn HAVING count(*) > 1
+    UNION ALL
+    SELECT 'log entry of nothing' FROM kvcrm.activity_logs g
+     WHERE g.entity_type IN ('lead', 'customer', 'contact') AND NOT EXISTS (SELECT FROM kvcrm.leads l WHERE l.id = g.entity_id)
+       AND NOT EXISTS (SELECT FROM kvcrm.customers c WHERE c.id = g.entity_id)
+       AND NOT EXISTS (SELECT FROM kvcrm.customer_contacts p WHERE p.id = g.entity_id)" | sort | uniq -c
+}
+is "$(strays)" '' 'nothing is left of a conversion that did not happen'
+# The board's counts are a sum of changes.
+is "$(answer "$db" 'SELECT sum(leads) || $$ $$ || sum(value) FROM kvcrm.lead_stage_counts')" "$interrupted $((interrupted * 10)).00" \
+  'the board counts the leads that are left'
+
+# And the interrupted ones can be converted.
+is "$(answer "$db" 'SELECT count(c.id) FROM kvcrm.leads l, kvcrm.qualify_lead(l.id) c WHERE l.converted_at IS NULL')" "$interrupted" \
+  'what was interrupted can be done again'
+is "$(standing)" "$converted" 'and is converted then'
+is "$(strays)" '' 'altogether'
+
+done_testing
