@@ -150,13 +150,14 @@ SELECT is(t.try('rep', 'SET LOCAL session_replication_role = replica'), '42501',
 
 -- As the system, or as somebody with more rights.
 
+SELECT current_user AS superuser \gset
 SET SESSION AUTHORIZATION :"api";
 SELECT throws_ok(statement, '42501', NULL, 'an API role: ' || statement)
-  FROM unnest(ARRAY['SET ROLE postgres; SELECT 1', 'SET ROLE kvcrm_access_bypass', 'RESET ROLE; SELECT kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
+  FROM unnest(ARRAY[format('SET ROLE %I', :'superuser'), 'SET ROLE kvcrm_access_bypass', 'RESET ROLE; SELECT kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
                     'SELECT set_config(''role'', ''none'', true), kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
                     'SELECT set_config(''kvcrm.user_id'', '''', true), kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
                     'SELECT set_config(''request.jwt.claims'', ''{"role": "service_role"}'', true), kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
-                    'SELECT set_config(''request.jwt.claims'', ''{"sub": null, "role": "postgres"}'', true), kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
+                    'SELECT set_config(''request.jwt.claims'', ''{"sub": null, "role": "superuser"}'', true), kvcrm.create_lead(''x'', organization_id => t.id(''north''))',
                     'SELECT set_config(''kvcrm.organization_creation'', ''anyone'', true)', 'ALTER ROLE kvcrm_access_api BYPASSRLS', 'ALTER SCHEMA kvcrm OWNER TO kvcrm_access_api',
                     'CREATE TABLE kvcrm.x (a int)', 'CREATE FUNCTION kvcrm.lower(text) RETURNS text LANGUAGE sql AS ''SELECT $1''', 'ALTER TABLE kvcrm.leads DISABLE ROW LEVEL SECURITY',
                     'ALTER TABLE kvcrm.leads DISABLE TRIGGER ALL', 'DROP POLICY leads_select ON kvcrm.leads', 'CREATE POLICY mine ON kvcrm.leads USING (true)', 'DROP FUNCTION kvcrm.policy_user()',
