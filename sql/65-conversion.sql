@@ -1,4 +1,5 @@
--- The ledger of conversions: what each wrote and what it changed, so that it can be undone.
+-- The ledger of conversions: what each wrote and what it changed, so that it can be undone. A journal
+-- without foreign keys: it may tell of rows that are gone.
 
 CREATE TABLE kvcrm.lead_conversions (
     id               uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
@@ -13,8 +14,7 @@ CREATE TABLE kvcrm.lead_conversions (
     reverted_by      uuid,
     created_at       timestamptz NOT NULL DEFAULT now(),
     updated_at       timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (id, organization_id),
-    FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id) ON DELETE CASCADE
+    PRIMARY KEY (id, organization_id)
 );
 -- A second conversion of the same lead can't be written even by a bug: one that stands per lead.
 CREATE UNIQUE INDEX lead_conversions_one_stands ON kvcrm.lead_conversions (organization_id, lead_id) WHERE reverted_at IS NULL;

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION kvcrm.customer_contacts_before() IS 'Trigger: texts, e-mail 
 
 CREATE OR REPLACE TRIGGER customers_before BEFORE INSERT OR UPDATE ON kvcrm.customers
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customers_before();
-CREATE OR REPLACE TRIGGER customers_after AFTER INSERT OR UPDATE ON kvcrm.customers
+CREATE OR REPLACE TRIGGER customers_after AFTER INSERT OR UPDATE OR DELETE ON kvcrm.customers
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customers_after();
 CREATE OR REPLACE TRIGGER customer_contacts_before BEFORE INSERT OR UPDATE ON kvcrm.customer_contacts
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customer_contacts_before();

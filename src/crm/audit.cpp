@@ -1,4 +1,6 @@
 // The audit log: one row per changed row and statement, written in bulk in the same transaction.
+#include "crm/audit.hpp"
+
 #include "crm/bulk_insert.hpp"
 #include "crm/identity.hpp"
 #include "crm/rows.hpp"
@@ -106,9 +108,10 @@ class LogWriter {
   LogWriter(const pg::TriggerCall& call, const LoggedTable& table)
       : call_(call),
         table_(table),
-        batch_(kInsertLog),
-        entity_type_(pg::ToValue(std::string_view(call.Argument(0)))),
-        actor_(pg::ToValue(crm::CurrentUser())) {}
+        own_batch_(kInsertLog),
+        scope_(crm::LogScope::Innermost()),
+        batch_(scope_ != nullptr ? scope_->batch() : own_batch_),
+        actor_(crm::CurrentUser()) {}
 
   // A row that came or went: all its fields that have a value.
   void Whole(Tuplestorestate* rows, std::string_view action, bool came) {
@@ -126,7 +129,7 @@ class LogWriter {
       }
       Add(row, action);
     }
-    batch_.Flush();
+    if (scope_ == nullptr) batch_.Flush();
   }
 
   void Changes() {
@@ -143,7 +146,7 @@ class LogWriter {
       }
       if (!fields_.empty()) Add(row, ActionOf(table_, old, row, call_.descriptor()));
     }
-    batch_.Flush();
+    if (scope_ == nullptr) batch_.Flush();
   }
 
  private:
@@ -156,18 +159,30 @@ class LogWriter {
       changes =
           pg::ToValue(pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor()));
     }
-    batch_.Add({organization, entity_type_, id, batch_.Make(action), actor_, changes});
+    batch_.Add({organization, batch_.Make(std::string_view(call_.Argument(0))), id, batch_.Make(action),
+                batch_.Make(actor_), changes});
   }
 
   const pg::TriggerCall& call_;
   const LoggedTable& table_;
-  crm::BulkInsert::Batch batch_;
-  pg::Value entity_type_;
-  pg::Value actor_;
+  crm::BulkInsert::Batch own_batch_;
+  crm::LogScope* scope_;
+  crm::BulkInsert::Batch& batch_;
+  std::optional<pg::Uuid> actor_;
   std::vector<pg::JsonField> fields_;
 };
 
 }  // namespace
+
+namespace kvcrm::crm {
+
+LogScope* LogScope::innermost_ = nullptr;
+
+LogScope::LogScope() : outer_(innermost_), batch_(kInsertLog) { innermost_ = this; }
+
+LogScope::~LogScope() { innermost_ = outer_; }
+
+}  // namespace kvcrm::crm
 
 // Trigger after each statement on a logged table; its argument is the entity type. Updates that change
 // nothing worth telling (ids, version, derived columns) leave no row.

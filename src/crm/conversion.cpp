@@ -4,6 +4,7 @@
 // in sorted order before anything is decided, do the same for two leads of one firm.
 #include <array>
 
+#include "crm/audit.hpp"
 #include "crm/errors.hpp"
 #include "crm/leads.hpp"
 #include "crm/rows.hpp"
@@ -146,7 +147,8 @@ Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named
   if (lead.converted) return args.ReturnRow(kCustomer(*lead.customer, home).At(0, 0).datum);
   crm::RequireNotGone(lead);
 
-  const crm::Pipeline pipeline = crm::ReadPipeline(home);
+  const crm::PipelineScope stages(home);
+  const crm::Pipeline& pipeline = stages.pipeline();
   const crm::Stage* stage = pipeline.Find(lead.stage);
   if (stage == nullptr || !stage->is_qualified) stage = pipeline.FirstQualified();
   const pg::Uuid target_stage = stage != nullptr ? stage->id : lead.stage;
@@ -161,13 +163,15 @@ Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named
         .Detail(lead.caller.Can(Permission::kCustomersRead) ? "Customer " + owner->Text() + "." : "")
         .Hint("Link to it with on_match => 'link', or pass on_match => 'create'.");
   }
-  if (!existing)
-    return args.ReturnRow(
-        kConvertToNew(lead_id, home, created, target_stage, lead.caller.user).At(0, 0).datum);
-  if (kLockCustomer(*existing, home).empty()) throw Error(crm::kNotFound, "customer not found");
-  if (!named) kHandOver(home, created, *existing);
-  return args.ReturnRow(
-      kConvertToExisting(lead_id, home, *existing, target_stage, lead.caller.user).At(0, 0).datum);
+  if (existing) {
+    if (kLockCustomer(*existing, home).empty()) throw Error(crm::kNotFound, "customer not found");
+    if (!named) kHandOver(home, created, *existing);
+  }
+  crm::LogScope log;
+  const auto& convert = existing ? kConvertToExisting : kConvertToNew;
+  const pg::Rows rows = convert(lead_id, home, existing.value_or(created), target_stage, lead.caller.user);
+  log.Write();
+  return args.ReturnRow(rows.At(0, 0).datum);
 }
 
 }  // namespace

@@ -26,6 +26,10 @@ const pg::Statement<pg::Uuid, std::string, std::string, pg::Uuid> kRelease{
     "DELETE FROM kvcrm.customer_identities WHERE organization_id = $1 AND kind = $2 AND value = $3 AND "
     "customer_id = $4"};
 
+const pg::Statement<pg::Uuid, pg::Uuid> kReleaseAll{
+    "customers.release_all",
+    "DELETE FROM kvcrm.customer_identities WHERE customer_id = $1 AND organization_id = $2"};
+
 enum CustomerColumn {
   kCId,
   kCOrganization,
@@ -146,9 +150,15 @@ KVCRM_FUNCTION(customers_before) {
 // conversion claims its own before it decides.
 KVCRM_FUNCTION(customers_after) {
   const pg::TriggerCall call(args);
-  if (pg::IsRestoring(call.table_owner()) || Authorized::Active()) return call.Done();
+  if (pg::IsRestoring(call.table_owner()) || (Authorized::Active() && !call.OnDelete())) return call.Done();
   const AttrNumber* at = columns_of_customers.In(call.table());
   const pg::Row row = call.New();
+  if (call.OnDelete()) {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    kReleaseAll(row.Get<pg::Uuid>(at[kCId]), row.Get<pg::Uuid>(at[kCOrganization]));
+    return call.Done();
+  }
   std::optional<pg::Row> old;
   if (call.OnUpdate()) old.emplace(call.Old());
   const auto organization = row.Get<pg::Uuid>(at[kCOrganization]);

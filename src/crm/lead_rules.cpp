@@ -201,6 +201,8 @@ class LeadWrite {
         .first->second;
   }
   const crm::Pipeline& Stages() {
+    if (const crm::Pipeline* handed = crm::PipelineScope::Of(organization_); handed != nullptr)
+      return *handed;
     auto& pipelines = Around().pipelines;
     if (const auto found = pipelines.find(organization_); found != pipelines.end()) return found->second;
     return pipelines.emplace(organization_, AsOwner([&] { return crm::ReadPipeline(organization_); }))

@@ -90,11 +90,7 @@ struct LeadScope {
   }
 };
 
-struct OrganizationArray {
-  Datum array;
-};
-
-struct UserArray {
+struct IdArray {
   Datum array;
 };
 
@@ -139,12 +135,27 @@ LeadScope ReadScope() {
   });
 }
 
+// A policy function runs for every row: what it kept is looked at before anything else, outside the guard.
+// `hit` is an expression over `kept`, the object of type `Memo` kept by this call site.
+#define KVCRM_POLICY_FUNCTION(name, Memo, hit)                             \
+  static Datum name##_miss(kvcrm::pg::Args& args);                         \
+  extern "C" {                                                             \
+  PG_FUNCTION_INFO_V1(name);                                               \
+  PGDLLEXPORT Datum name(PG_FUNCTION_ARGS) {                               \
+    const auto* kept = static_cast<const Memo*>(fcinfo->flinfo->fn_extra); \
+    if (kept != nullptr) return hit;                                       \
+    return kvcrm::pg::Enter(fcinfo, name##_miss);                          \
+  }                                                                        \
+  }                                                                        \
+  static Datum name##_miss(kvcrm::pg::Args& args)
+
 }  // namespace
 
 // policy_user() -> uuid: the acting user.
-KVCRM_FUNCTION(policy_user) {
-  User* user = pg::Kept<User>(args);
-  if (user == nullptr) user = pg::Keep(args, User{crm::CurrentUser()});
+KVCRM_POLICY_FUNCTION(policy_user, User,
+                      kept->id ? PointerGetDatum(kept->id->bytes.data())
+                               : (fcinfo->isnull = true, Datum{0})) {
+  const User* user = pg::Keep(args, User{crm::CurrentUser()});
   if (!user->id) return args.ReturnNull();
   return PointerGetDatum(user->id->bytes.data());
 }
@@ -152,27 +163,19 @@ KVCRM_FUNCTION(policy_user) {
 // policy_organizations(permission text) -> uuid[]: the organizations where the acting user has the
 // permission; 'member' asks for active membership alone. The permission must be the same in every call of a
 // site.
-KVCRM_FUNCTION(policy_organizations) {
-  OrganizationArray* kept = pg::Kept<OrganizationArray>(args);
-  if (kept == nullptr) {
-    const crm::PermissionSet asked = ParseToken(args.Require<std::string>(0, "permission"));
-    const std::vector<pg::Uuid> organizations = Privileged([&] { return OrganizationsWith(asked); });
-    kept = pg::Keep(args, OrganizationArray{KeepArray(args, organizations)});
-  }
-  return kept->array;
+KVCRM_POLICY_FUNCTION(policy_organizations, IdArray, kept->array) {
+  const crm::PermissionSet asked = ParseToken(args.Require<std::string>(0, "permission"));
+  const std::vector<pg::Uuid> organizations = Privileged([&] { return OrganizationsWith(asked); });
+  return pg::Keep(args, IdArray{KeepArray(args, organizations)})->array;
 }
 
 // policy_teammates(permission text) -> uuid[]: the users for whom policy_team may say yes, for an index to
 // look up.
-KVCRM_FUNCTION(policy_teammates) {
-  UserArray* kept = pg::Kept<UserArray>(args);
-  if (kept == nullptr) {
-    const crm::PermissionSet asked = ParseToken(args.Require<std::string>(0, "permission"));
-    std::vector<pg::Uuid> users;
-    for (const Pair& pair : Privileged([&] { return TeammatesWith(asked); })) users.push_back(pair.second);
-    kept = pg::Keep(args, UserArray{KeepArray(args, users)});
-  }
-  return kept->array;
+KVCRM_POLICY_FUNCTION(policy_teammates, IdArray, kept->array) {
+  const crm::PermissionSet asked = ParseToken(args.Require<std::string>(0, "permission"));
+  std::vector<pg::Uuid> users;
+  for (const Pair& pair : Privileged([&] { return TeammatesWith(asked); })) users.push_back(pair.second);
+  return pg::Keep(args, IdArray{KeepArray(args, users)})->array;
 }
 
 // policy_team(organization_id uuid, user_id uuid, permission text) -> boolean: whether the user is an active

@@ -172,6 +172,22 @@ std::string_view Pipeline::StatusIn(const Stage& stage) const {
   return first != nullptr && first->id == stage.id ? "new" : "contacted";
 }
 
+PipelineScope* PipelineScope::innermost_ = nullptr;
+
+PipelineScope::PipelineScope(const pg::Uuid& organization)
+    : outer_(innermost_), organization_(organization), pipeline_({}) {
+  pg::LockForWriting("leads");
+  pipeline_ = ReadPipeline(organization);
+  innermost_ = this;
+}
+
+PipelineScope::~PipelineScope() { innermost_ = outer_; }
+
+const Pipeline* PipelineScope::Of(const pg::Uuid& organization) {
+  if (innermost_ == nullptr || innermost_->organization_ != organization) return nullptr;
+  return &innermost_->pipeline_;
+}
+
 Pipeline ReadPipeline(const pg::Uuid& organization) {
   const pg::Rows rows = kPipeline.Latest(organization);
   std::vector<Stage> stages;

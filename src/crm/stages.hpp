@@ -30,6 +30,27 @@ class Pipeline {
   std::vector<Stage> stages_;
 };
 
+// A pipeline that a function has read and hands to the triggers of its statements, so that they don't read it
+// again. It stays true because the constructor locks leads as a writer does, which whoever changes stages
+// waits for.
+class PipelineScope {
+ public:
+  explicit PipelineScope(const pg::Uuid& organization);
+  ~PipelineScope();
+  PipelineScope(const PipelineScope&) = delete;
+  PipelineScope& operator=(const PipelineScope&) = delete;
+
+  const Pipeline& pipeline() const { return pipeline_; }
+  // The innermost scope's pipeline if it is this organization's, else null.
+  static const Pipeline* Of(const pg::Uuid& organization);
+
+ private:
+  static PipelineScope* innermost_;
+  PipelineScope* outer_;
+  pg::Uuid organization_;
+  Pipeline pipeline_;
+};
+
 // Read with a snapshot taken now: whoever changes what leads derive from stages locks writers of leads out
 // first.
 Pipeline ReadPipeline(const pg::Uuid& organization);

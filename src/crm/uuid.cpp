@@ -7,6 +7,24 @@
 
 namespace kvcrm::crm {
 
+namespace {
+
+// Asking the system for random bytes costs more than the rest of a UUID, so they are fetched in stock.
+void TakeRandom(unsigned char* target, std::size_t size) {
+  static std::array<unsigned char, 512> stock;
+  static std::size_t left = 0;
+  if (left < size) {
+    if (!pg::Call([] { return pg_strong_random(stock.data(), stock.size()); })) {
+      throw Error(ERRCODE_INTERNAL_ERROR, "could not generate random values");
+    }
+    left = stock.size();
+  }
+  left -= size;
+  std::memcpy(target, stock.data() + left, size);
+}
+
+}  // namespace
+
 pg::Uuid NewUuid() {
   using namespace std::chrono;
   // Time in units of 1/4096 ms, which is what the first 60 bits of payload hold.
@@ -17,9 +35,7 @@ pg::Uuid NewUuid() {
   last = std::max(now, last + 1);
 
   pg::Uuid uuid;
-  if (!pg::Call([&] { return pg_strong_random(uuid.bytes.data() + 8, 8); })) {
-    throw Error(ERRCODE_INTERNAL_ERROR, "could not generate random values");
-  }
+  TakeRandom(uuid.bytes.data() + 8, 8);
   const std::int64_t milliseconds = last / 4096;
   const std::int64_t fraction = last % 4096;
   for (int i = 0; i < 6; ++i)

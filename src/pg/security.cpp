@@ -9,9 +9,11 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_namespace.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 }
@@ -82,6 +84,15 @@ AsOwner::AsOwner(SearchPath path) {
 AsOwner::~AsOwner() {
   SetUserIdAndSecContext(user_, security_context_);
   if (guc_level_ != 0) AtEOXact_GUC(false, guc_level_);
+}
+
+void LockForWriting(const char* table) {
+  Call([&] {
+    const Oid oid = get_relname_relid(table, get_namespace_oid("kvcrm", false));
+    if (!OidIsValid(oid))
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %s does not exist", table)));
+    LockRelationOid(oid, RowExclusiveLock);
+  });
 }
 
 const char* CallerSearchPath() {

@@ -32,6 +32,9 @@ class AsOwner {
   int guc_level_ = 0;
 };
 
+// Locks a table of kvcrm the way a statement that writes it does, until the transaction ends.
+void LockForWriting(const char* table);
+
 // The value of search_path that the caller of the running function had, below the function's own SET clause.
 // Must be called first thing in a function that has such a clause.
 const char* CallerSearchPath();
