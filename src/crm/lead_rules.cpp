@@ -146,6 +146,7 @@ class LeadWrite {
     CheckAssignee();
     EnterStage();
     if (old_ && Changed(crm::kBoardRank)) CheckRank();
+    CheckFate();
     DeriveStatus();
     DeriveBlocks();
     if (old_) Stamp();
@@ -363,6 +364,17 @@ class LeadWrite {
     }
     const int column = crm::LeadColumnNamed(field);
     return column < 0 || !row_.IsNull(at_[column]);
+  }
+
+  // Conversion and merging leave two facts that belong together.
+  void CheckFate() {
+    if (IsNull(crm::kConvertedAt) != IsNull(crm::kConvertedToCustomerId)) {
+      Refuse("a converted lead has both converted_at and converted_to_customer_id",
+             "Convert it with qualify_lead.");
+    }
+    if (Get<OptionalUuid>(crm::kMergedIntoId) == Get<OptionalUuid>(crm::kId)) {
+      Refuse("a lead is not merged into itself");
+    }
   }
 
   void DeriveStatus() {

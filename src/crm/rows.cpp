@@ -1,6 +1,7 @@
 #include "crm/rows.hpp"
 
 #include "pg/json.hpp"
+#include "pg/security.hpp"
 #include "text/email.hpp"
 #include "text/inn.hpp"
 #include "text/phone.hpp"
@@ -103,3 +104,19 @@ std::optional<std::string> NormalizePhone(pg::Row& row, AttrNumber column, std::
 }
 
 }  // namespace kvcrm::crm
+
+using namespace kvcrm;
+
+// Trigger before update of a table that only the functions write: id and organization_id never change.
+KVCRM_FUNCTION(keep_keys) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner())) return call.Proceed();
+  static constexpr const char* kNames[] = {"id", "organization_id"};
+  static pg::Columns columns(kNames, 2);
+  const AttrNumber* at = columns.In(call.table());
+  const pg::Row row = call.New();
+  const pg::Row old = call.Old();
+  crm::RequireUnchanged(row, old, at[0]);
+  crm::RequireUnchanged(row, old, at[1]);
+  return call.Proceed();
+}
