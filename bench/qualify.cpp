@@ -300,6 +300,8 @@ std::vector<Written> CountWritten(Connection& connection, const char* schema, co
 // What a conversion inserts, updates and deletes, table by table. It is rolled back.
 std::string WritesOf(Connection& connection, const char* schema, const std::string& lead,
                      const std::function<void(const std::string&)>& convert) {
+  // Else the statistics would still hold those of transactions before.
+  connection.Run("SELECT pg_stat_force_next_flush()");
   connection.Run("BEGIN");
   convert(lead);
   // Counts are folded now and then; that is qualify_lead's own cost.
