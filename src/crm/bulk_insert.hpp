@@ -46,7 +46,7 @@ class BulkInsert {
   };
 
  private:
-  static constexpr std::array<std::size_t, 4> kSizes = {64, 16, 4, 1};
+  static constexpr std::array<std::size_t, 6> kSizes = {64, 16, 4, 3, 2, 1};
 
   std::vector<Oid> types_;
   std::vector<Oid> repeated_types_;
