@@ -41,13 +41,18 @@ CREATE TABLE kvcrm.leads (
 );
 CREATE INDEX leads_newest ON kvcrm.leads (organization_id, created_at DESC, id DESC);
 CREATE INDEX leads_assigned ON kvcrm.leads (organization_id, assigned_to, created_at DESC, id DESC);
+-- One index per sort of list_leads. A null value sorts as -1, below all others.
+CREATE INDEX leads_updated ON kvcrm.leads (organization_id, updated_at DESC, id DESC);
+CREATE INDEX leads_name ON kvcrm.leads (organization_id, name, id);
+CREATE INDEX leads_score ON kvcrm.leads (organization_id, score DESC, id DESC);
+CREATE INDEX leads_value ON kvcrm.leads (organization_id, coalesce(estimated_value, -1) DESC, id DESC);
 -- The board: columns of everybody's live leads, and of one assignee's.
 CREATE INDEX leads_column ON kvcrm.leads (organization_id, stage_id, board_rank, id)
     WHERE deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL;
 CREATE INDEX leads_own_column ON kvcrm.leads (organization_id, assigned_to, stage_id, board_rank, id)
     WHERE deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL;
--- Whether a stage holds leads, and which: what of them is gone included.
-CREATE INDEX leads_stage ON kvcrm.leads (stage_id, organization_id);
+-- Whether a stage holds leads, and which: what of them is gone included. Longest stays first, for crm_overview.
+CREATE INDEX leads_stage ON kvcrm.leads (stage_id, organization_id, stage_entered_at);
 CREATE INDEX leads_customer ON kvcrm.leads (converted_to_customer_id, organization_id) WHERE converted_to_customer_id IS NOT NULL;
 CREATE INDEX leads_merged ON kvcrm.leads (merged_into_id, organization_id) WHERE merged_into_id IS NOT NULL;
 CREATE UNIQUE INDEX leads_block_email ON kvcrm.leads (organization_id, block_email) WHERE block_email IS NOT NULL;
@@ -67,9 +72,14 @@ CREATE TABLE kvcrm.lead_fingerprints (
     derivation_version int         NOT NULL,
     created_at         timestamptz NOT NULL DEFAULT now(),
     updated_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (id, organization_id),
     FOREIGN KEY (id, organization_id) REFERENCES kvcrm.leads (id, organization_id) ON DELETE CASCADE
 );
+-- Search: the walk in the order of the list, and the grams (docs/search.md).
+CREATE INDEX lead_fingerprints_newest ON kvcrm.lead_fingerprints (organization_id, created_at DESC, id DESC);
+CREATE INDEX lead_fingerprints_search ON kvcrm.lead_fingerprints
+    USING gin (kvcrm.search_keys(organization_id, search_text));
+-- Last, as with leads.
+ALTER TABLE kvcrm.lead_fingerprints ADD PRIMARY KEY (id, organization_id);
 
 -- Only the trigger of leads writes here, so it has no CHECKs, which every statement would compile anew. stage_id is
 -- a plain column: a stage may be deleted once its leads have moved on, the history stays.
@@ -130,7 +140,7 @@ COMMENT ON COLUMN kvcrm.lead_fingerprints.search_text IS 'Name, e-mail, company,
 COMMENT ON COLUMN kvcrm.lead_fingerprints.match_keys IS 'Blocking keys: hashes of (organization, kind, value).';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.match_values IS 'The normalised values that matching compares.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'Version of the rules that derived this row.';
-COMMENT ON COLUMN kvcrm.lead_fingerprints.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.created_at IS 'When the lead was created.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.updated_at IS 'When the row last changed.';
 
 COMMENT ON TABLE kvcrm.lead_stage_history IS 'One stay of a lead in a stage; stays of a lead never overlap.';

@@ -18,6 +18,7 @@ CREATE TABLE kvcrm.lead_conversions (
 );
 -- A second conversion of the same lead can't be written even by a bug: one that stands per lead.
 CREATE UNIQUE INDEX lead_conversions_one_stands ON kvcrm.lead_conversions (organization_id, lead_id) WHERE reverted_at IS NULL;
+CREATE INDEX lead_conversions_newest ON kvcrm.lead_conversions (organization_id, created_at DESC);
 CREATE INDEX lead_conversions_lead ON kvcrm.lead_conversions (lead_id, organization_id);
 
 COMMENT ON TABLE kvcrm.lead_conversions IS 'The ledger of conversions with a before-image: what undo needs. Not for clients.';

@@ -9,9 +9,12 @@ AS $$
     -- Everything but triggers and what only the owner may call.
     SELECT 'function', p.oid::regprocedure::text, 'EXECUTE', NULL
       FROM pg_proc p
+      JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'kvcrm'
      WHERE p.pronamespace = 'kvcrm'::regnamespace
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-       AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements')
+       AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements',
+                             'search_keys')
     UNION ALL
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',

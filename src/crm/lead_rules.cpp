@@ -56,12 +56,13 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Timestamp> kLeaveStage{
     "UPDATE kvcrm.lead_stage_history SET left_at = greatest($3, entered_at), updated_at = now()"
     " WHERE lead_id = $1 AND organization_id = $2 AND left_at IS NULL"};
 
-const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::int32_t> kUpdateFingerprint{
+// created_at is the lead's: search walks fingerprints in the order of the list.
+const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::int32_t, pg::Timestamp> kUpdateFingerprint{
     "lead_rules.update_fingerprint",
-    "INSERT INTO kvcrm.lead_fingerprints AS f (id, organization_id, search_text, derivation_version)"
-    " VALUES ($1, $2, $3, $4) ON CONFLICT (id, organization_id) DO UPDATE"
-    " SET search_text = excluded.search_text, derivation_version = excluded.derivation_version, updated_at = "
-    "now()"};
+    "INSERT INTO kvcrm.lead_fingerprints AS f (id, organization_id, search_text, derivation_version,"
+    " created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id, organization_id) DO UPDATE"
+    " SET search_text = excluded.search_text, created_at = excluded.created_at,"
+    " derivation_version = excluded.derivation_version, updated_at = now()"};
 
 const crm::BulkInsert kInsertHistory(
     "lead_rules.insert_history",
@@ -70,8 +71,8 @@ const crm::BulkInsert kInsertHistory(
 
 const crm::BulkInsert kInsertFingerprints(
     "lead_rules.insert_fingerprints",
-    "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, derivation_version)",
-    {UUIDOID, UUIDOID, TEXTOID, INT4OID});
+    "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, derivation_version, created_at)",
+    {UUIDOID, UUIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
 
 // Rises whenever what lead_fingerprints holds is derived by other rules.
 constexpr std::int32_t kDerivationVersion = 1;
@@ -469,7 +470,8 @@ std::string SearchText(const pg::TransitionReader& row, const AttrNumber* at) {
 
 bool TextChanged(const pg::TransitionReader& row, const pg::TransitionReader& old, const AttrNumber* at,
                  TupleDesc descriptor) {
-  for (const LeadColumn column : {crm::kName, crm::kEmail, crm::kCompany, crm::kPhone, crm::kInn}) {
+  for (const LeadColumn column :
+       {crm::kName, crm::kEmail, crm::kCompany, crm::kPhone, crm::kInn, crm::kCreatedAt}) {
     if (!pg::SameValue(row.At(at[column]), old.At(at[column]), descriptor, at[column])) return true;
   }
   return false;
@@ -493,7 +495,7 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
                  history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
                  actor});
     fingerprints.Add({fingerprints.Make(id), fingerprints.Make(organization),
-                      fingerprints.Make(SearchText(row, at)), version});
+                      fingerprints.Make(SearchText(row, at)), version, row.At(at[crm::kCreatedAt])});
   }
   history.Flush();
   fingerprints.Flush();
@@ -523,7 +525,10 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
                    history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
                    actor});
     }
-    if (text_changed) kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion);
+    if (text_changed) {
+      kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion,
+                         row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
+    }
   }
   history.Flush();
   counts.Write();

@@ -1,0 +1,54 @@
+// What happened to a lead, as one stream.
+#pragma once
+
+namespace kvcrm::crm {
+
+// A query for a page of the stream: (at, kind, title, body, actor_id, ref_id, details), newest first.
+// $1 lead, $2 organization, $3 time before which (null: now and later too), $4 page size.
+//
+// Each source gives a page of its own, so that cost follows the page, whatever is stored. WITH TIES completes
+// the last timestamp: all entries of one transaction share it, and paging by time must not drop any of them.
+// Ids are made one after the other, so they order what happened at one time.
+//
+// A stage move is in the history and in the log. The history tells it, with the reason that the log has,
+// unless the log tells it as part of something else (created, converted, ...) or of a change of more fields;
+// a log entry that has nothing but the move is left out. Further sources (quotes) are one more SELECT each.
+#define KVCRM_TIMELINE                                                                                       \
+  "SELECT t.* FROM ("                                                                                        \
+  "(SELECT a.created_at AS at, 'activity'::text AS kind, a.title, a.description AS body, a.created_by AS "   \
+  "actor_id,"                                                                                                \
+  "   a.id AS ref_id, jsonb_build_object('type', a.type, 'due_date', a.due_date, 'completed_at', "           \
+  "a.completed_at,"                                                                                          \
+  "   'assigned_to', a.assigned_to, 'metadata', a.metadata) AS details"                                      \
+  "  FROM kvcrm.lead_activities a WHERE a.lead_id = $1 AND a.organization_id = $2"                           \
+  "   AND a.created_at < coalesce($3, 'infinity') ORDER BY a.created_at DESC FETCH FIRST $4 ROWS WITH TIES)" \
+  " UNION ALL "                                                                                              \
+  "(SELECT h.entered_at, 'stage_move', s.name, reason.text, h.moved_by, h.id,"                               \
+  "   jsonb_build_object('stage_id', h.stage_id, 'stage_name', s.name, 'color', s.color,"                    \
+  "   'from_stage_id', f.stage_id, 'from_stage_name', f.name, 'lost_reason', reason.text, 'left_at', "       \
+  "h.left_at)"                                                                                               \
+  "  FROM (SELECT * FROM kvcrm.lead_stage_history h WHERE h.lead_id = $1 AND h.organization_id = $2"         \
+  "     AND h.entered_at < coalesce($3, 'infinity') AND NOT EXISTS (SELECT 1 FROM kvcrm.activity_logs g"     \
+  "       WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.created_at = h.entered_at"                 \
+  "       AND g.changes #>> '{stage_id,new}' = h.stage_id::text"                                             \
+  "       AND NOT (g.action = 'moved' AND g.changes - '{stage_id,lost_reason}'::text[] = '{}'))"             \
+  "     ORDER BY h.entered_at DESC FETCH FIRST $4 ROWS WITH TIES) h"                                         \
+  "  LEFT JOIN kvcrm.lead_stages s ON s.id = h.stage_id AND s.organization_id = $2"                          \
+  "  LEFT JOIN LATERAL (SELECT p.stage_id, o.name FROM kvcrm.lead_stage_history p"                           \
+  "     LEFT JOIN kvcrm.lead_stages o ON o.id = p.stage_id AND o.organization_id = $2"                       \
+  "     WHERE p.lead_id = $1 AND p.organization_id = $2 AND p.entered_at <= h.entered_at"                    \
+  "     AND (p.entered_at, p.id) < (h.entered_at, h.id) ORDER BY p.entered_at DESC, p.id DESC LIMIT 1) f "   \
+  "ON true"                                                                                                  \
+  "  LEFT JOIN LATERAL (SELECT g.changes #>> '{lost_reason,new}' AS text FROM kvcrm.activity_logs g"         \
+  "     WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.created_at = h.entered_at"                   \
+  "     AND g.changes #>> '{stage_id,new}' = h.stage_id::text LIMIT 1) reason ON true)"                      \
+  " UNION ALL "                                                                                              \
+  "(SELECT g.created_at, 'log', g.action, NULL, g.actor_id, g.id, g.changes"                                 \
+  "  FROM kvcrm.activity_logs g WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.entity_type = "      \
+  "'lead'"                                                                                                   \
+  "   AND g.created_at < coalesce($3, 'infinity')"                                                           \
+  "   AND NOT (g.action = 'moved' AND g.changes - '{stage_id,lost_reason}'::text[] = '{}')"                  \
+  "  ORDER BY g.created_at DESC FETCH FIRST $4 ROWS WITH TIES)"                                              \
+  " ORDER BY at DESC FETCH FIRST $4 ROWS WITH TIES) t ORDER BY t.at DESC, t.ref_id DESC"
+
+}  // namespace kvcrm::crm
