@@ -6,6 +6,7 @@
 
 #include "pg/entry.hpp"
 #include "text/fold.hpp"
+#include "text/utf8.hpp"
 #include "text/phone.hpp"
 
 extern "C" {
@@ -23,6 +24,9 @@ constexpr unsigned kGramBits = kGram * kSymbolBits;
 using Symbol = std::uint8_t;
 constexpr Symbol kDigits = 26, kSigns = 36, kPad = 41, kOthers = 42, kSymbols = 46;
 constexpr std::string_view kSignsText = "@.-_+";
+
+// A word that no folded text contains: see IsFolded.
+constexpr std::string_view kNeverFolded = "cjqx";
 
 // Longer words add keys without making the search more precise.
 constexpr std::size_t kMaxKeys = 24;
@@ -223,6 +227,11 @@ std::vector<std::int64_t> SearchKeys(const pg::Uuid& organization, std::string_v
 
 SearchQuery::SearchQuery(std::string_view text, std::string_view country) {
   variants_.push_back(WordsOf(text));
+  // Nothing but signs that texts don't keep, such as "%": asked for, but nowhere to be found.
+  if (variants_.front().empty() && !text::Trim(text).empty()) {
+    variants_.front().emplace_back(kNeverFolded);
+    return;
+  }
   std::string digits_only, dialled;
   bool has_phone = false;
   for (const Part& part : SplitPhones(text)) {

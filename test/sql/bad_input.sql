@@ -94,7 +94,9 @@ SELECT f.oid, f.name, f.argument, f.i, test.outcome_of(test.call(f.oid, f.argume
            WHEN f.argument = 'organization_id' THEN test.id('b') ELSE test.id('rep_b') END) || '::uuid')) AS foreign_one
   FROM test.functions f WHERE f.type = 'uuid'::regtype AND f.name NOT IN ('create_organization', 'has_permission', 'my_permissions')
    AND NOT (f.name = 'add_member' AND f.argument = 'user_id');
-SELECT ok(unknown IN ('PT404', '42501', '23514', '22023', '23503'), format('%s: an unknown %s is refused with %s', name, argument, coalesce(unknown, 'nothing'))) FROM test.asked ORDER BY name, i;
+SELECT ok(unknown IN ('PT404', '42501', '23514', '22023', '23503'), format('%s: an unknown %s is refused with %s', name, argument, coalesce(unknown, 'nothing'))) FROM test.asked
+ -- A filter that names what there is not finds nothing.
+ WHERE NOT (name IN ('list_leads', 'count_leads') AND argument IN ('stage_id', 'assigned_to')) ORDER BY name, i;
 SELECT is(foreign_one, unknown, format('%s: %s of another organization is answered like an unknown one', name, argument)) FROM test.asked ORDER BY name, i;
 
 -- --- texts ---
