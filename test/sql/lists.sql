@@ -145,7 +145,7 @@ INSERT INTO test.filters VALUES
     ('query => ''''', 'true'), ('query => '' «» ''', 'false');
 SELECT is(test.pages('manager', f.arguments, 400), test.expected(:'live' || ' AND ' || f.condition, 'l.created_at DESC, l.id DESC'), f.arguments)
   FROM test.filters f;
-SELECT cmp_ok(cardinality(test.expected(:'live' || ' AND ' || f.condition, 'l.id')), '>', 0, 'there are some with ' || f.arguments) FROM test.filters f;
+SELECT cmp_ok(cardinality(test.expected(:'live' || ' AND ' || f.condition, 'l.id')), '>', 0, 'there are some with ' || f.arguments) FROM test.filters f WHERE f.condition <> 'false';
 SELECT is(test.count('manager', f.arguments), cardinality(test.expected(:'live' || ' AND ' || f.condition, 'l.id'))::bigint, 'count: ' || f.arguments)
   FROM test.filters f;
 SELECT is(test.pages('manager', format('include => %L', i.include), 1000),
@@ -226,7 +226,7 @@ SELECT is(test.names('manager', format('query => %L', q.query)), q.names, 'searc
     ('rostec;', '{Хабаров Ёлкин}'), ('"rostec" OR 1=1', '{}'), (repeat('щ', 5000), '{}'), (repeat('щукин ', 900), '{Щукин Пётр}')) AS q (query, names)
  WHERE q.names IS NOT NULL;
 SELECT is(cardinality(test.page('manager', format('query => %L', q))), 0, 'a query of signs alone finds nothing: ' || q)
-  FROM unnest(ARRAY['%', '\', '()', E'\t']) AS q;
+  FROM unnest(ARRAY['%', '\', '()']) AS q;
 SELECT is(test.names('rep', 'query => ''ромашка'''), '{}', 'search keeps to one''s leads');
 SELECT is(test.names('rep', 'query => ''firm 1'''), test.names('manager', format('query => ''firm 1'', assigned_to => %L, page_size => 1000', test.id('rep'))),
           'a rep''s search is a manager''s for that rep');
