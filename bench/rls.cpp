@@ -37,21 +37,21 @@ void MeasureScan(const Setting& setting, Connection& owner, Connection& manager)
     connection->Run("SET enable_indexonlyscan = off");
     connection->Run("SET enable_indexscan = off");
     connection->Run("SET enable_bitmapscan = off");
-    connection->Prepare("all", "SELECT count(*) FROM kvcrm.leads");
+    connection->Prepare("whole", "SELECT count(*) FROM kvcrm.leads");
     connection->Prepare("filtered", "SELECT count(*) FROM kvcrm.leads WHERE organization_id = $1::uuid");
   }
-  const std::string shape = ShapeOf(manager, "EXECUTE all");
-  for (const std::string& other :
-       {ShapeOf(owner, "EXECUTE all"), ShapeOf(owner, "EXECUTE filtered ('" + setting.organization + "')")}) {
+  const std::string shape = ShapeOf(manager, "EXECUTE whole");
+  for (const std::string& other : {ShapeOf(owner, "EXECUTE whole"),
+                                   ShapeOf(owner, "EXECUTE filtered ('" + setting.organization + "')")}) {
     if (other != shape) Fail("with the policy: " + shape + "; without: " + other);
   }
   Rounds rounds;
   for (int round = -1; round < kScanRounds; ++round) {
     std::string seen, counted;
-    const double with = Time([&] { seen = manager.Execute("all", {}).Text(0, 0); });
+    const double with = Time([&] { seen = manager.Execute("whole", {}).Text(0, 0); });
     const double filtered =
         Time([&] { counted = owner.Execute("filtered", {setting.organization}).Text(0, 0); });
-    const double all = Time([&] { owner.Execute("all", {}); });
+    const double all = Time([&] { owner.Execute("whole", {}); });
     if (seen != counted) Fail("the manager sees " + seen + " leads of " + counted);
     if (round < 0) continue;
     rounds.Add("with", with);
