@@ -31,7 +31,7 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, std::string> kFold{
     " SELECT $1, $2, $3, $4, sum(leads), sum(value) FROM old HAVING sum(leads) <> 0 OR sum(value) <> 0"};
 
 // One in so many statements folds: a key then has about as many rows.
-constexpr unsigned kFoldEvery = 8;
+constexpr unsigned kFoldEvery = 32;
 
 bool TimeToFold() {
   static std::minstd_rand generator{std::random_device{}()};

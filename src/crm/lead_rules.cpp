@@ -51,10 +51,14 @@ const pg::Statement<pg::Uuid, std::string> kBlockingPhone{
     "lead_rules.blocking_phone",
     "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND block_phone = $2"};
 
-const pg::Statement<pg::Uuid, pg::Uuid, pg::Timestamp> kLeaveStage{
-    "lead_rules.leave_stage",
-    "UPDATE kvcrm.lead_stage_history SET left_at = greatest($3, entered_at), updated_at = now()"
-    " WHERE lead_id = $1 AND organization_id = $2 AND left_at IS NULL"};
+// Ends the open stay and begins the next one; reading the first part makes it happen first.
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Timestamp, OptionalUuid> kChangeStay{
+    "lead_rules.change_stay",
+    "WITH ended AS (UPDATE kvcrm.lead_stage_history SET left_at = greatest($4, entered_at), updated_at = "
+    "now()"
+    "   WHERE lead_id = $1 AND organization_id = $2 AND left_at IS NULL RETURNING 1)"
+    " INSERT INTO kvcrm.lead_stage_history (organization_id, lead_id, stage_id, entered_at, moved_by)"
+    " SELECT $2, $1, $3, $4, $5 FROM (SELECT count(*) FROM ended) AS first"};
 
 // created_at is the lead's: search walks fingerprints in the order of the list.
 const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::int32_t, pg::Timestamp> kUpdateFingerprint{
@@ -503,10 +507,9 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
 }
 
 void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
-  const pg::Value actor = pg::ToValue(crm::CurrentUser());
+  const OptionalUuid actor = crm::CurrentUser();
   // Both tables hold the rows in the same order.
   pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
-  crm::BulkInsert::Batch history(kInsertHistory);
   crm::BoardCounts counts(at);
   pg::Scratch scratch;
   while (old.Next() && row.Next()) {
@@ -520,17 +523,14 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     const auto id = row.Get<pg::Uuid>(at[crm::kId]);
     const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
     if (moved) {
-      kLeaveStage(id, organization, row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]));
-      history.Add({history.Make(organization), history.Make(id),
-                   history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
-                   actor});
+      kChangeStay(id, organization, row.Get<pg::Uuid>(at[crm::kStageId]),
+                  row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]), actor);
     }
     if (text_changed) {
       kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion,
                          row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
     }
   }
-  history.Flush();
   counts.Write();
 }
 
