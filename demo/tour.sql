@@ -7,8 +7,6 @@
 \pset footer off
 \pset null '·'
 
-SELECT to_regproc('kvcrm.list_leads') IS NOT NULL AS has_lists, to_regproc('kvcrm.lead_timeline') IS NOT NULL AS has_timeline \gset
-
 \echo
 \echo '━━━ An organization and its people ━━━'
 \echo
@@ -59,31 +57,25 @@ SELECT s.phone AS "phone as typed", l.phone AS "as stored", s.email AS "e-mail a
 \connect - anton
 \echo '━━━ Anton''s list: his own leads, the newest ━━━'
 \echo
-\if :has_lists
 SELECT l.name, l.company, l.phone, l.source, to_char(l.estimated_value, 'FM999G999G990') AS "value", s.name AS "stage"
   FROM kvcrm.list_leads(page_size => 8) AS l JOIN kvcrm.lead_stages s ON s.id = l.stage_id;
-\endif
 SELECT count(*) AS "leads that Anton sees" FROM kvcrm.leads;
 
 \connect - vera
 \echo '━━━ Vera''s list: everybody''s, the most valuable ━━━'
 \echo
-\if :has_lists
 SELECT l.name, l.company, to_char(l.estimated_value, 'FM999G999G990') AS "value", s.name AS "stage",
        coalesce(m.display_name, '—') AS "assigned to"
   FROM kvcrm.list_leads(sort => 'value', page_size => 8) AS l
   JOIN kvcrm.lead_stages s ON s.id = l.stage_id
   LEFT JOIN kvcrm.organization_members m ON m.user_id = l.assigned_to;
-\endif
 SELECT coalesce(m.display_name, '—') AS "assigned to", count(*) AS "leads",
        to_char(sum(l.estimated_value), 'FM999G999G990') AS "value"
   FROM kvcrm.leads l LEFT JOIN kvcrm.organization_members m ON m.user_id = l.assigned_to GROUP BY 1 ORDER BY 1;
 
-\if :has_lists
 \echo '━━━ She types «romashka» ━━━'
 \echo
 SELECT l.name, l.company, l.email, l.phone FROM kvcrm.list_leads('romashka', page_size => 6) AS l;
-\endif
 
 SELECT id AS contacted FROM kvcrm.lead_stages WHERE order_index = 2 \gset
 SELECT id AS lost FROM kvcrm.lead_stages WHERE outcome = 'lost' \gset
@@ -151,12 +143,10 @@ SELECT c.company, c.inn, c.email, string_agg(CASE WHEN p.is_primary THEN '★ ' 
   FROM kvcrm.customers c JOIN kvcrm.customer_contacts p ON p.customer_id = c.id
  GROUP BY c.id, c.organization_id ORDER BY c.id;
 
-\if :has_timeline
 \echo '━━━ The first lead''s timeline ━━━'
 \echo
 SELECT to_char(t.at, 'HH24:MI:SS') AS "at", t.kind, t.title, t.body, m.display_name AS "who"
   FROM kvcrm.lead_timeline(:'lead') AS t LEFT JOIN kvcrm.organization_members m ON m.user_id = t.actor_id;
-\endif
 
 \echo '━━━ The log: who did what ━━━'
 \echo
