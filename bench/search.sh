@@ -56,8 +56,8 @@ DO $$
 DECLARE o bench.organizations; started timestamptz := clock_timestamp();
 BEGIN
     SELECT * INTO o FROM bench.organizations WHERE name = 'large';
-    FOR first IN 1..o.leads BY 50000 LOOP
-        PERFORM bench.load(o.id, first, least(first + 49999, o.leads), o.leads);
+    FOR start IN 1..o.leads BY 50000 LOOP
+        PERFORM bench.load(o.id, start, least(start + 49999, o.leads), o.leads);
         COMMIT;
     END LOOP;
     RAISE WARNING 'loaded % leads a second', round(o.leads / extract(epoch FROM clock_timestamp() - started));

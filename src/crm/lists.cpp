@@ -8,7 +8,7 @@
 #include "crm/lists.hpp"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -43,7 +43,7 @@ constexpr std::int32_t kFewNewest = 200;
 // Search walks the list this many rows at a time, and asks the index of grams when it has found so few that
 // filling the page would take more rows than these: fingerprints alone are walked fast, leads with theirs
 // less so.
-constexpr std::int32_t kFirstChunk = 1000, kChunk = 4000;
+constexpr std::int32_t kFirstChunk = 1000, kLeastChunk = 250, kMostChunk = 4000;
 constexpr double kFingerprintsWorthWalking = 25000, kLeadsWorthWalking = 8000;
 // More candidates than these are not held in memory: the walk goes on instead.
 constexpr std::int32_t kMaxCandidates = 100000;
@@ -314,11 +314,21 @@ const pg::Statement<pg::Uuid, pg::Uuid> kCreatedAt{
     "lists.created_at", "SELECT created_at FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"};
 
 constexpr Oid kCandidateTypes[] = {UUIDOID, INT8ARRAYOID, INT4OID};
+// The texts with all of the keys, and those with any of them. The function costs much to the planner, so that
+// it looks into the index, never through all texts. Many keys are looked up one by one: GIN finds the union
+// of thousands of keys slowly.
 #define KEYS "kvcrm.search_keys(f.organization_id, f.search_text)"
-const pg::BulkStatement kWithAllKeys{"lists.with_all_keys", FINGERPRINTS "AND " KEYS " @> $2 LIMIT $3",
+const pg::BulkStatement kWithAllKeys{"lists.with_all_keys",
+                                     "SELECT f.id, f.search_text, f.created_at FROM (SELECT * FROM"
+                                     " kvcrm.lead_fingerprints f WHERE " KEYS
+                                     " @> $2 OFFSET 0) f"
+                                     " WHERE f.organization_id = $1 LIMIT $3",
                                      pg::Plan::kCustom, kCandidateTypes, std::size(kCandidateTypes)};
-const pg::BulkStatement kWithAnyKey{"lists.with_any_key", FINGERPRINTS "AND " KEYS " && $2 LIMIT $3",
-                                    pg::Plan::kCustom, kCandidateTypes, std::size(kCandidateTypes)};
+const pg::BulkStatement kWithAnyKey{"lists.with_any_key",
+                                    "SELECT f.id, f.search_text, f.created_at FROM unnest($2) AS k (key)"
+                                    " CROSS JOIN LATERAL (SELECT * FROM kvcrm.lead_fingerprints f WHERE " KEYS
+                                    " @> ARRAY[k.key] OFFSET 0) f WHERE f.organization_id = $1 LIMIT $3",
+                                    pg::Plan::kGeneric, kCandidateTypes, std::size(kCandidateTypes)};
 
 // --- listing ---
 
@@ -346,11 +356,7 @@ class LeadList {
       if (!rows.empty()) country = rows.Get<std::string>(0, 0);
     }
     query_.emplace(*filters.query, country);
-    if (query_->IsEmpty()) {
-      query_.reset();
-    } else {
-      has_index_ = HasIndex();
-    }
+    if (query_->IsEmpty()) query_.reset();
   }
 
   // Puts a page into the result. `after` must be visible to the caller.
@@ -453,23 +459,22 @@ class LeadList {
     return matching;
   }
 
-  // Whether the page would be full after some more rows, going by what was found so far.
-  bool IsWorthWalking(std::int64_t walked, double limit) const {
-    return put_ > 0 && static_cast<double>(walked) / put_ * (wanted_ - put_) <= limit;
+  // How many more rows fill the page, going by what was found among those walked so far.
+  double RowsToGo(std::int64_t walked) const {
+    if (put_ == 0) return std::numeric_limits<double>::infinity();
+    return static_cast<double>(walked) / put_ * (wanted_ - put_);
   }
-  bool HasIndex() const {
-    return std::all_of(query_->variants().begin(), query_->variants().end(), [&](const crm::Words& words) {
-      return crm::PlanSearch(organization_, words).kind != crm::SearchPlan::Kind::kNone;
-    });
+  std::int32_t NextChunk(std::int64_t walked) const {
+    // A quarter more, since half of all guesses are too low.
+    return static_cast<std::int32_t>(std::clamp<double>(RowsToGo(walked) * 1.25, kLeastChunk, kMostChunk));
   }
-
   // Walks fingerprints in the order of the list, and looks at the leads of those that match only. Returns
   // false when the index should be asked instead; what was put so far stands.
   bool SearchFingerprints() {
     const bool newest = sort_ == kNewest;
     Place place = walked_to_ ? *walked_to_ : Start(newest);
     std::int64_t walked = 0;
-    for (std::int32_t chunk = kFirstChunk;; chunk = kChunk) {
+    for (std::int32_t chunk = kFirstChunk;; chunk = NextChunk(walked)) {
       pg::CheckForInterrupts();
       const pg::Rows rows = newest ? kNewestTexts(organization_, place.at, place.id, chunk)
                                    : kOldestTexts(organization_, place.at, place.id, chunk);
@@ -481,7 +486,7 @@ class LeadList {
       if (IsFull() || rows.size() < static_cast<std::uint64_t>(chunk)) return true;
       place = {rows.Get<pg::Timestamp>(rows.size() - 1, 2), rows.Get<pg::Uuid>(rows.size() - 1, 0)};
       walked += chunk;
-      if (has_index_ && !IsWorthWalking(walked, kFingerprintsWorthWalking)) {
+      if (asks_index_ && RowsToGo(walked) > kFingerprintsWorthWalking) {
         walked_to_ = place;
         return false;
       }
@@ -505,7 +510,7 @@ class LeadList {
   bool SearchLeads() {
     OptionalUuid place = after_;
     std::int64_t walked = 0;
-    for (std::int32_t chunk = kFirstChunk;; chunk = kChunk) {
+    for (std::int32_t chunk = kFirstChunk;; chunk = NextChunk(walked)) {
       pg::CheckForInterrupts();
       const pg::Rows rows = Walk(place, chunk);
       std::vector<pg::Uuid> ids;
@@ -518,7 +523,7 @@ class LeadList {
       if (IsFull() || rows.size() < static_cast<std::uint64_t>(chunk)) return true;
       place = ids.back();
       walked += chunk;
-      if (has_index_ && !IsWorthWalking(walked, kLeadsWorthWalking)) {
+      if (asks_index_ && RowsToGo(walked) > kLeadsWorthWalking) {
         after_ = place;
         return false;
       }
@@ -551,7 +556,7 @@ class LeadList {
     auto candidates = Candidates();
     if (!candidates) {
       // So many that a walk finds them.
-      has_index_ = false;
+      asks_index_ = false;
       if (walked_to_) {
         SearchFingerprints();
       } else {
@@ -605,7 +610,7 @@ class LeadList {
 
   OptionalUuid after_;              // where the page, or the rest of it, begins
   std::optional<Place> walked_to_;  // the same, when a walk over fingerprints has gone there
-  bool has_index_ = true;
+  bool asks_index_ = true;
   std::int32_t wanted_ = 0, put_ = 0;
   ReturnSetInfo* result_ = nullptr;
 };

@@ -6,8 +6,8 @@
 
 #include "pg/entry.hpp"
 #include "text/fold.hpp"
-#include "text/utf8.hpp"
 #include "text/phone.hpp"
+#include "text/utf8.hpp"
 
 extern "C" {
 #include "utils/array.h"
@@ -312,8 +312,10 @@ using namespace kvcrm;
 // search_keys(organization_id uuid, search_text text) -> bigint[]: the keys of the search index. Immutable:
 // what it returns for a text changes only together with a rebuild of that index.
 KVCRM_FUNCTION(search_keys) {
+  const auto organization = args.Require<pg::Uuid>(0, "organization_id");
+  if (args.IsNull(1)) pg::Args::RaiseMissing("search_text");
   const pg::Value text{args.call()->args[1].value, false};
-  const auto keys = crm::SearchKeys(args.Get<pg::Uuid>(0), pg::ViewText(text));
+  const auto keys = crm::SearchKeys(organization, pg::ViewText(text));
   args.call()->isnull = false;
   return crm::KeysValue(keys).datum;
 }
