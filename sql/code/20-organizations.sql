@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION kvcrm.organization_members_before() RETURNS trigger
 COMMENT ON FUNCTION kvcrm.organization_members_before() IS 'Trigger: who may make whom a member of what role, team and status.';
 CREATE OR REPLACE FUNCTION kvcrm.organization_members_after() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'organization_members_after';
-COMMENT ON FUNCTION kvcrm.organization_members_after() IS 'Trigger: an organization never loses its last active owner.';
+COMMENT ON FUNCTION kvcrm.organization_members_after() IS 'Trigger: a member who is no longer active keeps no open leads and tasks; an organization never loses its last active owner.';
 
 CREATE OR REPLACE TRIGGER organizations_before BEFORE INSERT OR UPDATE ON kvcrm.organizations
     FOR EACH ROW EXECUTE FUNCTION kvcrm.organizations_before();

@@ -55,12 +55,13 @@ enum Column {
   kAssignee,
   kCreatedBy,
   kMetadata,
+  kCompletedAt,
   kUpdatedAt,
   kColumnCount
 };
 constexpr const char* kColumnNames[] = {"id",       "organization_id", "lead_id",     "type",
                                         "title",    "description",     "assigned_to", "created_by",
-                                        "metadata", "updated_at"};
+                                        "metadata", "completed_at",    "updated_at"};
 pg::Columns columns(kColumnNames, kColumnCount);
 constexpr crm::TextRule kTexts[] = {{kTitle, crm::kNameLength, true}, {kDescription, crm::kTextLength}};
 
@@ -125,11 +126,19 @@ KVCRM_FUNCTION(lead_activities_before) {
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "activity");
   if (!old || crm::Changed(row, *old, at[kMetadata])) crm::NormalizeObject(row, at[kMetadata], "activity");
   const bool assigned = old ? crm::Changed(row, *old, at[kAssignee]) : !row.IsNull(at[kAssignee]);
-  if (!assigned || row.IsNull(at[kAssignee]) || row.IsNull(at[kOrganization])) return call.Proceed(row);
+  const bool reopened = old && !old->IsNull(at[kCompletedAt]) && row.IsNull(at[kCompletedAt]);
+  if (!(assigned || reopened) || row.IsNull(at[kAssignee]) || row.IsNull(at[kOrganization])) {
+    return call.Proceed(row);
+  }
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
   if (!old && !Authorized::Active()) crm::RequireMembership(row.Get<pg::Uuid>(at[kOrganization]));
   if (kLockActiveMember(row.Get<pg::Uuid>(at[kOrganization]), row.Get<pg::Uuid>(at[kAssignee])).empty()) {
+    // A suspension takes a member's open tasks away; one that opens again later is nobody's.
+    if (!assigned) {
+      row.Set(at[kAssignee], OptionalUuid{});
+      return call.Proceed(row);
+    }
     throw Error(ERRCODE_CHECK_VIOLATION, "an assignee must be an active member of the organization")
         .Column("assigned_to");
   }

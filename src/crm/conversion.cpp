@@ -2,11 +2,10 @@
 //
 // The lead's row lock makes two conversions of one lead take turns; the rows of customer_identities, claimed
 // in sorted order before anything is decided, do the same for two leads of one firm.
-#include <array>
+#include "crm/conversion.hpp"
 
 #include "crm/audit.hpp"
 #include "crm/errors.hpp"
-#include "crm/leads.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "crm/uuid.hpp"
@@ -102,15 +101,6 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLockCustomer{
     "SELECT 1 FROM kvcrm.customers WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR NO KEY "
     "UPDATE"};
 
-enum class OnMatch { kLink, kCreate, kError };
-
-OnMatch ParseOnMatch(const OptionalText& text) {
-  if (!text || *text == "link") return OnMatch::kLink;
-  if (*text == "create") return OnMatch::kCreate;
-  if (*text == "error") return OnMatch::kError;
-  throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_match must be link, create or error");
-}
-
 // Two companies are compatible when one is unknown or both read alike.
 bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
   return !a || !b || text::Fold(*a) == text::Fold(*b);
@@ -138,22 +128,32 @@ void RequireConvert(const crm::Lead& lead) {
   crm::RaiseNotAllowed(Permission::kLeadsConvert);
 }
 
-Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named, OnMatch on_match,
-              const OptionalUuid& organization) {
-  pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(lead_id, organization, crm::Lock::kRow);
+}  // namespace
+
+namespace kvcrm::crm {
+
+OnMatch ParseOnMatch(const OptionalText& text) {
+  if (!text || *text == "link") return OnMatch::kLink;
+  if (*text == "create") return OnMatch::kCreate;
+  if (*text == "error") return OnMatch::kError;
+  throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_match must be link, create or error");
+}
+
+pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_match,
+                     const OptionalUuid& organization) {
+  const Lead lead = FindLead(id, organization, Lock::kRow);
   RequireConvert(lead);
   const pg::Uuid& home = lead.caller.organization;
-  if (lead.converted) return args.ReturnRow(kCustomer(*lead.customer, home).At(0, 0).datum);
-  crm::RequireNotGone(lead);
+  if (lead.converted) return kCustomer(*lead.customer, home);
+  RequireNotGone(lead);
 
-  const crm::PipelineScope stages(home);
-  const crm::Pipeline& pipeline = stages.pipeline();
-  const crm::Stage* stage = pipeline.Find(lead.stage);
+  const PipelineScope stages(home);
+  const Pipeline& pipeline = stages.pipeline();
+  const Stage* stage = pipeline.Find(lead.stage);
   if (stage == nullptr || !stage->is_qualified) stage = pipeline.FirstQualified();
   const pg::Uuid target_stage = stage != nullptr ? stage->id : lead.stage;
 
-  const pg::Uuid created = crm::NewUuid();
+  const pg::Uuid created = NewUuid();
   OptionalUuid existing = named;
   const Authorized authorized;
   const OptionalUuid owner = ClaimOrFind(home, named ? *named : created, lead);
@@ -164,17 +164,17 @@ Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named
         .Hint("Link to it with on_match => 'link', or pass on_match => 'create'.");
   }
   if (existing) {
-    if (kLockCustomer(*existing, home).empty()) throw Error(crm::kNotFound, "customer not found");
+    if (kLockCustomer(*existing, home).empty()) throw Error(kNotFound, "customer not found");
     if (!named) kHandOver(home, created, *existing);
   }
-  crm::LogScope log;
+  LogScope log;
   const auto& convert = existing ? kConvertToExisting : kConvertToNew;
-  const pg::Rows rows = convert(lead_id, home, existing.value_or(created), target_stage, lead.caller.user);
+  pg::Rows rows = convert(id, home, existing.value_or(created), target_stage, lead.caller.user);
   log.Write();
-  return args.ReturnRow(rows.At(0, 0).datum);
+  return rows;
 }
 
-}  // namespace
+}  // namespace kvcrm::crm
 
 // qualify_lead(lead_id, customer_id, on_match, organization_id) -> customers. Converts the lead: into the
 // named customer, else the one that owns its INN, or its e-mail or phone and has a compatible company, else a
@@ -182,12 +182,17 @@ Datum Convert(pg::Args& args, const pg::Uuid& lead_id, const OptionalUuid& named
 // nothing. Errors: 22023; PT404; 42501 without leads:convert (or leads:convert_own for one's own); 23514 for
 // a lead that is deleted or merged; 23505 under on_match 'error'.
 KVCRM_FUNCTION(qualify_lead) {
-  return Convert(args, args.Require<pg::Uuid>(0, "lead_id"), args.Get<OptionalUuid>(1),
-                 ParseOnMatch(args.Get<OptionalText>(2)), args.Get<OptionalUuid>(3));
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const crm::OnMatch on_match = crm::ParseOnMatch(args.Get<OptionalText>(2));
+  pg::Session session(pg::Access::kWrite);
+  const pg::Rows rows = crm::ConvertLead(id, args.Get<OptionalUuid>(1), on_match, args.Get<OptionalUuid>(3));
+  return args.ReturnRow(rows.At(0, 0).datum);
 }
 
 // convert_lead_to_customer(lead_id, organization_id) -> customers: qualify_lead with defaults.
 KVCRM_FUNCTION(convert_lead_to_customer) {
-  return Convert(args, args.Require<pg::Uuid>(0, "lead_id"), std::nullopt, OnMatch::kLink,
-                 args.Get<OptionalUuid>(1));
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  pg::Session session(pg::Access::kWrite);
+  const pg::Rows rows = crm::ConvertLead(id, std::nullopt, crm::OnMatch::kLink, args.Get<OptionalUuid>(1));
+  return args.ReturnRow(rows.At(0, 0).datum);
 }

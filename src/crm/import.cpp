@@ -3,6 +3,7 @@
 //
 // Rows are inserted in batches, each in a sub-transaction; a batch that fails is halved until the bad row
 // stands alone. A clean import thus costs a sub-transaction per batch, not per row.
+#include "crm/batches.hpp"
 #include "crm/errors.hpp"
 #include "crm/permissions.hpp"
 #include "pg/entry.hpp"
@@ -16,7 +17,7 @@ namespace {
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
 
-constexpr std::int32_t kBatch = 256;
+constexpr std::size_t kBatch = 256;
 
 const pg::Statement<pg::Json> kCount{
     "import.count", "SELECT CASE jsonb_typeof($1) WHEN 'array' THEN jsonb_array_length($1) END"};
@@ -38,58 +39,19 @@ const pg::Statement<pg::Uuid, pg::Json, std::int32_t, std::int32_t> kInsert{
     " assigned_to uuid, estimated_value numeric, currency text, custom_fields jsonb) ORDER BY n RETURNING "
     "id"};
 
+// Of one row: the lead it became, or why it became none.
 struct Outcome {
-  std::int32_t row_no;
-  const char* outcome;
   OptionalUuid lead;
   OptionalText error;
 };
 
-std::string Describe(const ErrorData& error) {
-  std::string text = error.message != nullptr ? error.message : "unknown error";
-  if (error.detail != nullptr) text += std::string(" (") + error.detail + ")";
-  return text;
-}
-
-// Inserts rows first..last, halving what fails.
-void InsertRange(const pg::Uuid& organization, pg::Json rows, std::int32_t first, std::int32_t last,
-                 std::vector<Outcome>& outcomes) {
-  pg::CheckForInterrupts();
-  OptionalText failure;
-  {
-    pg::SubTransaction attempt;
-    try {
-      const pg::Rows inserted = kInsert(organization, rows, first, last);
-      for (std::uint64_t i = 0; i < inserted.size(); ++i) {
-        outcomes.push_back(
-            {first + static_cast<std::int32_t>(i), "created", inserted.Get<pg::Uuid>(i, 0), {}});
-      }
-      attempt.Commit();
-      return;
-    } catch (const pg::Error& error) {
-      // Cancels, shutdowns and lack of resources concern the whole import, not a row.
-      const int category = ERRCODE_TO_CATEGORY(error.sqlstate());
-      if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
-          category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE)) {
-        throw;
-      }
-      failure = Describe(error.data());
-    }
-  }
-  if (first == last) {
-    outcomes.push_back({first, "error", std::nullopt, failure});
-    return;
-  }
-  const std::int32_t middle = first + (last - first) / 2;
-  InsertRange(organization, rows, first, middle, outcomes);
-  InsertRange(organization, rows, middle + 1, last, outcomes);
-}
-
 void PutOutcomes(const pg::Args& args, const std::vector<Outcome>& outcomes) {
   auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  std::int32_t row_no = 0;
   for (const Outcome& outcome : outcomes) {
-    const pg::Value values[] = {pg::ToValue(outcome.row_no), pg::ToValue(std::string_view(outcome.outcome)),
-                                pg::ToValue(outcome.lead), pg::ToValue(outcome.error)};
+    const std::string_view name = outcome.lead ? "created" : "error";
+    const pg::Value values[] = {pg::ToValue(++row_no), pg::ToValue(name), pg::ToValue(outcome.lead),
+                                pg::ToValue(outcome.error)};
     Datum datums[4];
     bool nulls[4];
     for (int i = 0; i < 4; ++i) {
@@ -121,12 +83,16 @@ KVCRM_FUNCTION(import_leads) {
   caller.Require(Permission::kLeadsImport);
   const auto count = kCount(rows).Get<std::optional<std::int32_t>>(0, 0);
   if (!count) throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "rows must be a JSON array");
-  std::vector<Outcome> outcomes;
-  const auto import_all = [&] {
-    for (std::int32_t first = 1; first <= *count; first += kBatch) {
-      InsertRange(caller.organization, rows, first, std::min(first + kBatch - 1, *count), outcomes);
-    }
+  std::vector<Outcome> outcomes(static_cast<std::size_t>(*count));
+  const auto insert = [&](std::size_t first, std::size_t end) {
+    const pg::Rows inserted = kInsert(caller.organization, rows, static_cast<std::int32_t>(first) + 1,
+                                      static_cast<std::int32_t>(end));
+    for (std::size_t i = first; i < end; ++i) outcomes[i] = {inserted.Get<pg::Uuid>(i - first, 0), {}};
   };
+  const auto refused = [&](std::size_t row, crm::Failure failure) {
+    outcomes[row] = {std::nullopt, std::move(failure.message)};
+  };
+  const auto import_all = [&] { crm::InBatches(outcomes.size(), kBatch, insert, refused); };
   if (dry_run) {
     const pg::SubTransaction rolled_back;
     import_all();

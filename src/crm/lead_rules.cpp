@@ -153,6 +153,7 @@ class LeadWrite {
     if (old_ && Changed(crm::kBoardRank)) CheckRank();
     CheckFate();
     DeriveStatus();
+    if (old_) ReleaseFromInactive();
     DeriveBlocks();
     if (old_) Stamp();
   }
@@ -391,6 +392,19 @@ class LeadWrite {
     const std::string_view status =
         IsNull(crm::kConvertedAt) ? Stages().StatusIn(*FindStage()) : std::string_view("converted");
     if (!old_ || crm::ViewText(row_.At(at_[crm::kStatus])) != status) Set(crm::kStatus, status);
+  }
+
+  // A suspension takes a member's open leads away. One that opens again, restored or back from a lost stage,
+  // belongs to nobody when its assignee was suspended meanwhile.
+  void ReleaseFromInactive() {
+    if (IsNull(crm::kAssignedTo) || IsOpen(*old_) || !IsOpen(row_)) return;
+    if (!IsActiveMember(Get<pg::Uuid>(crm::kAssignedTo))) Set(crm::kAssignedTo, OptionalUuid{});
+  }
+  bool IsOpen(const pg::Row& row) const {
+    for (const LeadColumn fate : {crm::kDeletedAt, crm::kMergedIntoId, crm::kConvertedAt}) {
+      if (!row.IsNull(at_[fate])) return false;
+    }
+    return crm::ViewText(row.At(at_[crm::kStatus])) != "lost";
   }
 
   // The keys that two live leads can't share under the policy 'block'.

@@ -215,6 +215,44 @@ void RequireNotGone(const Lead& lead) {
   }
 }
 
+pg::Rows AssignLead(const pg::Uuid& id, const OptionalUuid& assignee, const OptionalUuid& organization) {
+  const Lead lead = FindLead(id, organization, Lock::kRow);
+  if (!lead.caller.Can(Permission::kLeadsAssign)) {
+    if (!lead.caller.Is(assignee)) RaiseNotAllowed(Permission::kLeadsAssign);
+    RequireUpdate(lead);
+  }
+  RequireNotGone(lead);
+  const Authorized authorized;
+  return kAssign(id, lead.caller.organization, assignee);
+}
+
+pg::Rows DeleteLead(const pg::Uuid& id, const OptionalUuid& organization) {
+  const Lead lead = FindLead(id, organization, Lock::kRow);
+  lead.caller.Require(Permission::kLeadsDelete);
+  if (lead.merged_into) RequireNotGone(lead);
+  return kDelete(id, lead.caller.organization);
+}
+
+pg::Rows MoveLead(const pg::Uuid& id, const Move& move, const OptionalUuid& organization) {
+  const Lead lead = FindLead(id, organization, Lock::kRow);
+  RequireVersion(lead, move.expected_version);
+  RequireUpdate(lead);
+  RequireNotGone(lead);
+  std::string rank = RankAtEnd();
+  if (move.before && *move.before == id) {
+    rank = lead.board_rank;
+  } else if (move.before) {
+    const Lead neighbour = FindLead(*move.before, lead.caller.organization, Lock::kNone);
+    if (neighbour.stage != move.stage) {
+      throw Error(ERRCODE_CHECK_VIOLATION, "before_lead_id is not in that stage")
+          .Hint("Read the column again: the card may have been moved.");
+    }
+    const pg::Rows below = kRankBelow(lead.caller.organization, move.stage, neighbour.board_rank);
+    rank = RankBetween(below.empty() ? std::string() : below.Get<std::string>(0, 0), neighbour.board_rank);
+  }
+  return kMove(id, lead.caller.organization, move.stage, rank, move.lost_reason);
+}
+
 }  // namespace kvcrm::crm
 
 // create_lead(name, email, phone, company, job_title, inn, source, stage_id, assigned_to, estimated_value,
@@ -242,16 +280,8 @@ KVCRM_FUNCTION(create_lead) {
 // the assignee is no active member.
 KVCRM_FUNCTION(assign_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
-  const auto assignee = args.Get<OptionalUuid>(1);
   pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(2), crm::Lock::kRow);
-  if (!lead.caller.Can(Permission::kLeadsAssign)) {
-    if (!lead.caller.Is(assignee)) crm::RaiseNotAllowed(Permission::kLeadsAssign);
-    crm::RequireUpdate(lead);
-  }
-  crm::RequireNotGone(lead);
-  const Authorized authorized;
-  return ReturnFirst(args, kAssign(id, lead.caller.organization, assignee));
+  return ReturnFirst(args, crm::AssignLead(id, args.Get<OptionalUuid>(1), args.Get<OptionalUuid>(2)));
 }
 
 // delete_lead(lead_id, organization_id) -> leads. Hides the lead from lists; deleting twice changes nothing.
@@ -259,10 +289,7 @@ KVCRM_FUNCTION(assign_lead) {
 KVCRM_FUNCTION(delete_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
   pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow);
-  lead.caller.Require(Permission::kLeadsDelete);
-  if (lead.merged_into) crm::RequireNotGone(lead);
-  return ReturnFirst(args, kDelete(id, lead.caller.organization));
+  return ReturnFirst(args, crm::DeleteLead(id, args.Get<OptionalUuid>(1)));
 }
 
 // restore_lead(lead_id, organization_id) -> leads. Restoring a lead that isn't deleted changes nothing.
@@ -282,25 +309,8 @@ KVCRM_FUNCTION(restore_lead) {
 // 42501; 23514 when the pipeline does not allow the move, or before_lead_id is not in that stage.
 KVCRM_FUNCTION(move_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
-  const pg::Uuid stage = args.Require<pg::Uuid>(1, "stage_id");
-  const auto before = args.Get<OptionalUuid>(2);
+  const crm::Move move{args.Require<pg::Uuid>(1, "stage_id"), args.Get<OptionalUuid>(2),
+                       args.Get<OptionalText>(3), args.Get<std::optional<std::int32_t>>(4)};
   pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(5), crm::Lock::kRow);
-  RequireVersion(lead, args.Get<std::optional<std::int32_t>>(4));
-  crm::RequireUpdate(lead);
-  crm::RequireNotGone(lead);
-  std::string rank = crm::RankAtEnd();
-  if (before && *before == id) {
-    rank = lead.board_rank;
-  } else if (before) {
-    const crm::Lead neighbour = crm::FindLead(*before, lead.caller.organization, crm::Lock::kNone);
-    if (neighbour.stage != stage) {
-      throw Error(ERRCODE_CHECK_VIOLATION, "before_lead_id is not in that stage")
-          .Hint("Read the column again: the card may have been moved.");
-    }
-    const pg::Rows below = kRankBelow(lead.caller.organization, stage, neighbour.board_rank);
-    rank =
-        crm::RankBetween(below.empty() ? std::string() : below.Get<std::string>(0, 0), neighbour.board_rank);
-  }
-  return ReturnFirst(args, kMove(id, lead.caller.organization, stage, rank, args.Get<OptionalText>(3)));
+  return ReturnFirst(args, crm::MoveLead(id, move, args.Get<OptionalUuid>(5)));
 }

@@ -1,6 +1,8 @@
 // Leads as the functions find, lock and authorise them.
 #pragma once
 
+#include <string>
+
 #include "crm/permissions.hpp"
 
 namespace kvcrm::crm {
@@ -38,5 +40,19 @@ Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, L
 void RequireUpdate(const Lead& lead);
 // Throws 23514 when the lead is deleted or merged away.
 void RequireNotGone(const Lead& lead);
+
+// What the functions of the same names do to one lead, authorisation included, for one lead or many. They
+// need an open session and return the lead's whole row.
+pg::Rows AssignLead(const pg::Uuid& id, const std::optional<pg::Uuid>& assignee,
+                    const std::optional<pg::Uuid>& organization);
+pg::Rows DeleteLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization);
+
+struct Move {
+  pg::Uuid stage;
+  std::optional<pg::Uuid> before;  // another card of the stage; none: to the end
+  std::optional<std::string> lost_reason;
+  std::optional<std::int32_t> expected_version;
+};
+pg::Rows MoveLead(const pg::Uuid& id, const Move& move, const std::optional<pg::Uuid>& organization);
 
 }  // namespace kvcrm::crm

@@ -74,11 +74,13 @@ const pg::Statement<pg::Uuid, pg::Uuid> kIsActive{
     "'active'"
     " FOR KEY SHARE"};
 
+// Locked in the order of ids, as the bulk functions do, so that the two don't deadlock.
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kReassignLeads{
     "members.reassign_leads",
-    "UPDATE kvcrm.leads SET assigned_to = $3 WHERE organization_id = $1 AND assigned_to = $2 AND "
-    "converted_at IS NULL"
-    " AND merged_into_id IS NULL AND deleted_at IS NULL AND status <> 'lost'"};
+    "WITH open AS MATERIALIZED (SELECT id FROM kvcrm.leads WHERE organization_id = $1 AND assigned_to = $2"
+    "   AND converted_at IS NULL AND merged_into_id IS NULL AND deleted_at IS NULL AND status <> 'lost'"
+    "   ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE kvcrm.leads l SET assigned_to = $3 FROM open WHERE l.id = open.id AND l.organization_id = $1"};
 
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kReassignTasks{
     "members.reassign_tasks",
@@ -164,8 +166,12 @@ void AuthorizeRemoval(const crm::Caller& caller, const pg::Row& old, const AttrN
   RequireWithinOwn(caller, PermissionsOfRole(caller.organization, old.Get<std::string>(at[kMRole])));
 }
 
+bool IsActive(const pg::Row& row, const AttrNumber* at) {
+  return row.Get<std::string>(at[kMStatus]) == "active";
+}
+
 bool IsActiveOwner(const pg::Row& row, const AttrNumber* at) {
-  return row.Get<std::string>(at[kMRole]) == "owner" && row.Get<std::string>(at[kMStatus]) == "active";
+  return IsActive(row, at) && row.Get<std::string>(at[kMRole]) == "owner";
 }
 
 // The caller for a trigger: the system when nobody acts and the role is trusted.
@@ -195,6 +201,14 @@ std::string LockMember(const pg::Uuid& organization, const pg::Uuid& user) {
   const pg::Rows rows = kLockMember(organization, user);
   if (rows.empty()) throw Error(crm::kNotFound, "member not found");
   return rows.Get<std::string>(0, 0);
+}
+
+// Gives the open leads and tasks of a member whose row is locked to the successor, or to nobody. Work given
+// to the member since this transaction took its snapshot must go too.
+void HandOver(const pg::Uuid& organization, const pg::Uuid& user, const OptionalUuid& successor) {
+  const Authorized authorized;
+  kReassignLeads.Latest(organization, user, successor);
+  kReassignTasks.Latest(organization, user, successor);
 }
 
 Datum ReturnFirst(pg::Args& args, const pg::Rows& rows, const char* what) {
@@ -244,22 +258,27 @@ KVCRM_FUNCTION(organization_members_before) {
   return call.Proceed(row);
 }
 
-// Trigger after update or delete of organization_members: the last active owner stays.
+// Trigger after update or delete of organization_members: who is no longer active has no open work, and the
+// last active owner stays.
 KVCRM_FUNCTION(organization_members_after) {
   const pg::TriggerCall call(args);
   if (pg::IsRestoring(call.table_owner())) return call.Done();
   const AttrNumber* at = columns_of_members.In(call.table());
   const pg::Row old = call.Old();
-  if (!IsActiveOwner(old, at)) return call.Done();
-  if (call.OnUpdate() && IsActiveOwner(call.New(), at)) return call.Done();
-  const pg::Uuid organization = old.Get<pg::Uuid>(at[kMOrganization]);
+  const bool leaves = IsActive(old, at) && !(call.OnUpdate() && IsActive(call.New(), at));
+  const bool was_owner = IsActiveOwner(old, at) && !(call.OnUpdate() && IsActiveOwner(call.New(), at));
+  if (!leaves && !was_owner) return call.Done();
+  const auto organization = old.Get<pg::Uuid>(at[kMOrganization]);
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
-  kLockOrganization(organization);
-  if (kActiveOwners.Latest(organization).empty()) {
-    throw Error(ERRCODE_CHECK_VIOLATION, "an organization keeps at least one active owner")
-        .Hint("Make another member owner first.");
+  if (was_owner) {
+    kLockOrganization(organization);
+    if (kActiveOwners.Latest(organization).empty()) {
+      throw Error(ERRCODE_CHECK_VIOLATION, "an organization keeps at least one active owner")
+          .Hint("Make another member owner first.");
+    }
   }
+  if (leaves) HandOver(organization, old.Get<pg::Uuid>(at[kMUser]), std::nullopt);
   return call.Done();
 }
 
@@ -408,12 +427,9 @@ KVCRM_FUNCTION(suspend_member) {
     RequireWithinOwn(caller, PermissionsOfRole(caller.organization, role.Get<std::string>(0, 1)));
     return ReturnFirst(args, kDeleteInvitation(caller.organization, user), "member");
   }
-  const pg::Rows rows = kSetStatus(caller.organization, user, "suspended");
-  const Authorized authorized;
-  // Work given to the member since this transaction took its snapshot must go too.
-  kReassignLeads.Latest(caller.organization, user, successor);
-  kReassignTasks.Latest(caller.organization, user, successor);
-  return ReturnFirst(args, rows, "member");
+  // Before the suspension, whose trigger leaves to nobody what the member still has.
+  if (successor) HandOver(caller.organization, user, successor);
+  return ReturnFirst(args, kSetStatus(caller.organization, user, "suspended"), "member");
 }
 
 // reactivate_member(user_id, organization_id) -> organization_members. Errors: PT404; 42501; 23514 when

@@ -123,6 +123,15 @@ std::vector<Uuid> Type<std::vector<Uuid>>::From(Datum value) {
   return result;
 }
 
+std::vector<std::optional<Uuid>> Type<std::vector<std::optional<Uuid>>>::From(Datum value) {
+  const Elements elements = Deconstruct(value, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+  std::vector<std::optional<Uuid>> result(static_cast<std::size_t>(elements.count));
+  for (int i = 0; i < elements.count; ++i) {
+    if (!elements.nulls[i]) result[static_cast<std::size_t>(i)] = Type<Uuid>::From(elements.values[i]);
+  }
+  return result;
+}
+
 Datum Type<std::vector<std::string>>::To(const std::vector<std::string>& values) {
   std::vector<Datum> elements;
   elements.reserve(values.size());

@@ -154,6 +154,12 @@ struct Type<std::vector<Uuid>> {
 };
 
 template <>
+struct Type<std::vector<std::optional<Uuid>>> {
+  static constexpr Oid kOid = UUIDARRAYOID;
+  static std::vector<std::optional<Uuid>> From(Datum value);
+};
+
+template <>
 struct Type<std::vector<std::string>> {
   static constexpr Oid kOid = TEXTARRAYOID;
   static Datum To(const std::vector<std::string>& values);

@@ -1,0 +1,123 @@
+// Bulk: what the functions on one lead do, for many; a lead that is refused doesn't undo the others.
+//
+// Leads are taken in the order of their ids, whatever the order they come in, so that two calls at once that
+// share leads wait for each other instead of deadlocking.
+#include <algorithm>
+#include <map>
+
+#include "crm/batches.hpp"
+#include "crm/conversion.hpp"
+#include "crm/leads.hpp"
+#include "pg/entry.hpp"
+
+using namespace kvcrm;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+using Ids = std::vector<OptionalUuid>;
+using Failures = std::map<pg::Uuid, crm::Failure>;
+
+constexpr std::size_t kBatch = 64;
+
+// Does `one(id)` to every lead once and returns those that were refused.
+template <typename One>
+Failures DoAll(const Ids& ids, const One& one) {
+  std::vector<pg::Uuid> leads;
+  for (const OptionalUuid& id : ids) {
+    if (id) leads.push_back(*id);
+  }
+  std::sort(leads.begin(), leads.end());
+  leads.erase(std::unique(leads.begin(), leads.end()), leads.end());
+  Failures failures;
+  crm::InBatches(
+      leads.size(), kBatch,
+      [&](std::size_t first, std::size_t end) {
+        pg::Scratch scratch;
+        for (std::size_t i = first; i < end; ++i) {
+          pg::CheckForInterrupts();
+          one(leads[i]);
+          scratch.Reset();
+        }
+      },
+      [&](std::size_t lead, crm::Failure failure) { failures.emplace(leads[lead], std::move(failure)); });
+  return failures;
+}
+
+void PutAnswers(const pg::Args& args, const Ids& ids, const Failures& failures) {
+  const crm::Failure missing{ERRCODE_INVALID_PARAMETER_VALUE, "lead_id must not be null"};
+  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  pg::Scratch scratch;
+  for (const OptionalUuid& id : ids) {
+    pg::CheckForInterrupts();
+    const crm::Failure* failure = &missing;
+    if (id) {
+      const auto found = failures.find(*id);
+      failure = found != failures.end() ? &found->second : nullptr;
+    }
+    OptionalText code, message;
+    if (failure != nullptr) {
+      code = unpack_sql_state(failure->sqlstate);
+      message = failure->message;
+    }
+    const pg::Value values[] = {pg::ToValue(id), pg::ToValue(failure == nullptr), pg::ToValue(code),
+                                pg::ToValue(message)};
+    Datum datums[4];
+    bool nulls[4];
+    for (int i = 0; i < 4; ++i) {
+      datums[i] = values[i].datum;
+      nulls[i] = values[i].is_null;
+    }
+    pg::Call([&] { tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls); });
+    scratch.Reset();
+  }
+}
+
+// The frame of every bulk function: `one(id)` is what the function on one lead does.
+template <typename One>
+Datum Bulk(pg::Args& args, const Ids& ids, const One& one) {
+  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
+  pg::Session session(pg::Access::kWrite);
+  PutAnswers(args, ids, DoAll(ids, one));
+  return args.ReturnNull();
+}
+
+}  // namespace
+
+// bulk_assign(lead_ids uuid[], assignee_id, organization_id) -> setof (lead_id, ok, error_code, error):
+// assign_lead for each id, answered in the order given; an id given twice is done once. Errors of the call:
+// 22023 when lead_ids is null; those of a lead are in its row.
+KVCRM_FUNCTION(bulk_assign) {
+  const auto ids = args.Require<Ids>(0, "lead_ids");
+  const auto assignee = args.Get<OptionalUuid>(1);
+  const auto organization = args.Get<OptionalUuid>(2);
+  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::AssignLead(id, assignee, organization); });
+}
+
+// bulk_move(lead_ids uuid[], stage_id, lost_reason, organization_id): move_lead to the end of the stage.
+// Errors of the call: 22023 when lead_ids or stage_id is null.
+KVCRM_FUNCTION(bulk_move) {
+  const auto ids = args.Require<Ids>(0, "lead_ids");
+  const crm::Move move{args.Require<pg::Uuid>(1, "stage_id"), {}, args.Get<OptionalText>(2), {}};
+  const auto organization = args.Get<OptionalUuid>(3);
+  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::MoveLead(id, move, organization); });
+}
+
+// bulk_delete(lead_ids uuid[], organization_id): delete_lead. Errors of the call: 22023 when lead_ids is
+// null.
+KVCRM_FUNCTION(bulk_delete) {
+  const auto ids = args.Require<Ids>(0, "lead_ids");
+  const auto organization = args.Get<OptionalUuid>(1);
+  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::DeleteLead(id, organization); });
+}
+
+// bulk_qualify(lead_ids uuid[], on_match, organization_id): qualify_lead. Errors of the call: 22023 when
+// lead_ids is null or on_match unknown.
+KVCRM_FUNCTION(bulk_qualify) {
+  const auto ids = args.Require<Ids>(0, "lead_ids");
+  const crm::OnMatch on_match = crm::ParseOnMatch(args.Get<OptionalText>(1));
+  const auto organization = args.Get<OptionalUuid>(2);
+  return Bulk(args, ids,
+              [&](const pg::Uuid& id) { crm::ConvertLead(id, std::nullopt, on_match, organization); });
+}
