@@ -97,6 +97,8 @@ CREATE TABLE kvcrm.lead_stage_history (
     FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id) ON DELETE CASCADE
 );
 CREATE INDEX lead_stage_history_lead ON kvcrm.lead_stage_history (lead_id, organization_id, entered_at);
+-- For reports on a period.
+CREATE INDEX lead_stage_history_entered ON kvcrm.lead_stage_history (organization_id, entered_at);
 CREATE UNIQUE INDEX lead_stage_history_one_stay ON kvcrm.lead_stage_history (organization_id, lead_id) WHERE left_at IS NULL;
 
 COMMENT ON TABLE kvcrm.leads IS 'A potential customer.';

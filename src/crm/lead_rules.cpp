@@ -322,7 +322,8 @@ class LeadWrite {
       Refuse("a converted lead moves among qualified, won and lost stages only");
     }
     // A conversion has requirements of its own, an undo restores what was.
-    if (!converts && !reverts && IsNull(crm::kMergedIntoId)) ObeyMoveRule(*stage);
+    if (!converts && !reverts && IsNull(crm::kMergedIntoId) && !crm::UnruledMoves::Active())
+      ObeyMoveRule(*stage);
     if (stage->outcome != "lost" && !Changed(crm::kLostReason)) Set(crm::kLostReason, OptionalText{});
     RequireLostReason(stage);
     Set(crm::kStageEnteredAt, crm::Now());

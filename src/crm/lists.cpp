@@ -343,12 +343,7 @@ class LeadList {
  public:
   LeadList(const crm::Caller& caller, const Filters& filters, ListSort sort)
       : organization_(caller.organization), filters_(filters), sort_(sort), scope_(crm::ReadScopeOf(caller)) {
-    if (filters.assignee) {
-      const bool visible = scope_.all || scope_.Has(*filters.assignee);
-      scope_.all = false;
-      scope_.members.clear();
-      if (visible) scope_.members = {*filters.assignee};
-    }
+    if (filters.assignee) scope_.Narrow(filters.assignee);
     if (!filters.query) return;
     std::string country;
     if (crm::LooksLikePhone(*filters.query)) {
@@ -623,6 +618,19 @@ bool ReadScope::Has(const pg::Uuid& member) const {
   return std::find(members.begin(), members.end(), member) != members.end();
 }
 
+void ReadScope::Narrow(const std::optional<pg::Uuid>& member) {
+  const bool visible = member && (all || Has(*member));
+  all = false;
+  members.clear();
+  if (visible) members.push_back(*member);
+}
+
+std::int32_t PageSize(std::optional<std::int32_t> given) {
+  const std::int32_t size = given.value_or(50);
+  if (size < 1 || size > kMaxPageSize) RaiseInvalid("page_size must be between 1 and 1000");
+  return size;
+}
+
 ReadScope ReadScopeOf(const Caller& caller) {
   ReadScope scope;
   if (caller.Can(Permission::kLeadsReadAll)) {
@@ -661,8 +669,7 @@ KVCRM_FUNCTION(list_leads) {
   const Filters filters = ReadFilters(args);
   const ListSort sort = ReadSort(args.Get<OptionalText>(9));
   const auto after = args.Get<OptionalUuid>(10);
-  const std::int32_t size = args.Get<std::optional<std::int32_t>>(11).value_or(50);
-  if (size < 1 || size > kMaxPageSize) RaiseInvalid("page_size must be between 1 and 1000");
+  const std::int32_t size = crm::PageSize(args.Get<std::optional<std::int32_t>>(11));
   pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(12));

@@ -15,10 +15,15 @@ struct ReadScope {
   std::vector<pg::Uuid> members;
 
   bool Has(const pg::Uuid& member) const;
+  // Leaves what of it is assigned to one member; nothing for nobody.
+  void Narrow(const std::optional<pg::Uuid>& member);
 };
 
 // Throws 42501 when the caller has no permission leads:read_* at all.
 ReadScope ReadScopeOf(const Caller& caller);
+
+// The size of a page, 50 when not given. Throws 22023 beyond 1..1000.
+std::int32_t PageSize(std::optional<std::int32_t> given);
 
 // Adds a whole row (a composite) to the result of a function that returns a set of its type.
 void PutRow(const ReturnSetInfo* result, Datum row);

@@ -172,6 +172,8 @@ std::string_view Pipeline::StatusIn(const Stage& stage) const {
   return first != nullptr && first->id == stage.id ? "new" : "contacted";
 }
 
+int UnruledMoves::depth_ = 0;
+
 PipelineScope* PipelineScope::innermost_ = nullptr;
 
 PipelineScope::PipelineScope(const pg::Uuid& organization)

@@ -20,6 +20,7 @@ SELECT test.keep('lead', id) FROM kvcrm.create_lead('Лид', 'lead@firma.ru', a
 SELECT test.keep('gone', id) FROM kvcrm.create_lead('Удалён', organization_id => test.id('a'));
 SELECT kvcrm.delete_lead(test.id('gone')) IS NOT NULL;
 SELECT test.keep('lead_b', id) FROM kvcrm.create_lead('Other', organization_id => test.id('b'));
+INSERT INTO kvcrm.lead_stage_transitions (organization_id, from_stage_id, to_stage_id) VALUES (test.id('a'), test.stage('a', 1), test.stage('a', 2));
 SELECT test.keep('activity', id) FROM kvcrm.log_activity(test.id('lead'), 'task', 'Задача');
 SELECT test.keep('activity_b', id) FROM kvcrm.log_activity(test.id('lead_b'), 'note', 'x');
 SELECT test.keep('customer', c.id) FROM kvcrm.create_lead('Клиент', inn => '7707083893', organization_id => test.id('a')) l, LATERAL kvcrm.qualify_lead(l.id) c;
@@ -32,7 +33,10 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
         WHEN argument = 'customer_id' THEN quote_literal(test.id('customer')) || '::uuid'
-        WHEN argument = 'stage_id' THEN quote_literal(test.stage('a', 1)) || '::uuid'
+        -- A stage without leads.
+        WHEN function = 'delete_stage' AND argument = 'stage_id' THEN quote_literal(test.stage('a', 4)) || '::uuid'
+        WHEN argument IN ('stage_id', 'from_stage_id') THEN quote_literal(test.stage('a', 1)) || '::uuid'
+        WHEN argument IN ('to_stage_id', 'move_leads_to') THEN quote_literal(test.stage('a', 2)) || '::uuid'
         WHEN function = 'add_member' AND argument = 'user_id' THEN quote_literal(test.id('unknown')) || '::uuid'
         WHEN function = 'reactivate_member' AND argument = 'user_id' THEN quote_literal(test.id('suspended')) || '::uuid'
         WHEN argument = 'user_id' THEN quote_literal(test.id('other_rep')) || '::uuid'
@@ -90,7 +94,7 @@ SELECT ok(coalesce(test.outcome_of(test.call(oid, argument, 'NULL')), 'none') NO
 CREATE TABLE test.asked AS
 SELECT f.oid, f.name, f.argument, f.i, test.outcome_of(test.call(f.oid, f.argument, quote_literal(test.id('unknown')) || '::uuid')) AS unknown,
        test.outcome_of(test.call(f.oid, f.argument, quote_literal(CASE
-           WHEN f.argument LIKE '%lead_id' THEN test.id('lead_b') WHEN f.argument = 'stage_id' THEN test.stage('b', 2)
+           WHEN f.argument LIKE '%lead_id' THEN test.id('lead_b') WHEN f.argument LIKE '%stage_id' OR f.argument = 'move_leads_to' THEN test.stage('b', 2)
            WHEN f.argument = 'activity_id' THEN test.id('activity_b')
            WHEN f.argument = 'organization_id' THEN test.id('b') ELSE test.id('rep_b') END) || '::uuid')) AS foreign_one
   FROM test.functions f WHERE f.type = 'uuid'::regtype AND f.name NOT IN ('create_organization', 'has_permission', 'my_permissions')
@@ -99,7 +103,7 @@ SELECT f.oid, f.name, f.argument, f.i, test.outcome_of(test.call(f.oid, f.argume
    AND NOT (f.name = 'add_member' AND f.argument = 'user_id');
 SELECT ok(unknown IN ('PT404', '42501', '23514', '22023', '23503'), format('%s: an unknown %s is refused with %s', name, argument, coalesce(unknown, 'nothing'))) FROM test.asked
  -- A filter that names what there is not finds nothing.
- WHERE NOT (name IN ('list_leads', 'count_leads') AND argument IN ('stage_id', 'assigned_to')) ORDER BY name, i;
+ WHERE NOT (name IN ('list_leads', 'count_leads', 'pipeline_board') AND argument IN ('stage_id', 'assigned_to')) ORDER BY name, i;
 SELECT is(foreign_one, unknown, format('%s: %s of another organization is answered like an unknown one', name, argument)) FROM test.asked ORDER BY name, i;
 
 -- --- texts ---
