@@ -45,8 +45,8 @@ CREATE UNIQUE INDEX customer_contacts_one_primary ON kvcrm.customer_contacts (or
 CREATE TABLE kvcrm.customer_identities (
     id              uuid        NOT NULL DEFAULT kvcrm.uuid_v7(),
     organization_id uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
-    kind            text        NOT NULL,
-    value           text        NOT NULL,
+    kind            text        COLLATE "C" NOT NULL,
+    value           text        COLLATE "C" NOT NULL,
     customer_id     uuid        NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (id, organization_id),
