@@ -32,10 +32,10 @@ CREATE TABLE kvcrm.leads (
     created_by               uuid,
     created_at               timestamptz NOT NULL DEFAULT now(),
     updated_at               timestamptz NOT NULL DEFAULT now(),
-    email_normalized         text COLLATE "C",
-    phone_e164               text COLLATE "C",
-    block_email              text COLLATE "C",
-    block_phone              text COLLATE "C",
+    email_normalized         text,
+    phone_e164               text,
+    block_email              text,
+    block_phone              text,
     FOREIGN KEY (stage_id, organization_id) REFERENCES kvcrm.lead_stages (id, organization_id),
     FOREIGN KEY (converted_to_customer_id, organization_id) REFERENCES kvcrm.customers (id, organization_id)
 );
