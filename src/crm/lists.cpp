@@ -373,6 +373,7 @@ class LeadList {
   std::int64_t Count() {
     if (const auto few = FewIds(kFewLeads); few) return CountGiven(query_ ? Matching(*few) : *few);
     if (!query_) return kCount(Parameters({}, 0, nullptr)).Get<std::int64_t>(0, 0);
+    TakeSample();
     if (const auto candidates = Candidates(); candidates) {
       std::vector<pg::Uuid> ids;
       for (const Place& place : *candidates) ids.push_back(place.id);
@@ -443,13 +444,18 @@ class LeadList {
     return ids.empty() ? 0 : kCountGiven(Parameters({}, 0, &ids)).Get<std::int64_t>(0, 0);
   }
 
+  bool Matches(pg::Value search_text) {
+    const std::string_view text = pg::ViewText(search_text);
+    if (sample_.size() < crm::kSampleSize) sample_.emplace_back(text);
+    return query_->Matches(text);
+  }
   // Those of the leads whose text matches.
-  std::vector<pg::Uuid> Matching(const std::vector<pg::Uuid>& ids) const {
+  std::vector<pg::Uuid> Matching(const std::vector<pg::Uuid>& ids) {
     std::vector<pg::Uuid> matching;
     if (ids.empty()) return matching;
     const pg::Rows texts = kTexts(organization_, ids);
     for (std::uint64_t i = 0; i < texts.size(); ++i) {
-      if (query_->Matches(pg::ViewText(texts.At(i, 1)))) matching.push_back(texts.Get<pg::Uuid>(i, 0));
+      if (Matches(texts.At(i, 1))) matching.push_back(texts.Get<pg::Uuid>(i, 0));
     }
     return matching;
   }
@@ -475,7 +481,7 @@ class LeadList {
                                    : kOldestTexts(organization_, place.at, place.id, chunk);
       std::vector<pg::Uuid> ids;
       for (std::uint64_t i = 0; i < rows.size(); ++i) {
-        if (query_->Matches(pg::ViewText(rows.At(i, 1)))) ids.push_back(rows.Get<pg::Uuid>(i, 0));
+        if (Matches(rows.At(i, 1))) ids.push_back(rows.Get<pg::Uuid>(i, 0));
       }
       PutInOrder(ids);
       if (IsFull() || rows.size() < static_cast<std::uint64_t>(chunk)) return true;
@@ -486,6 +492,11 @@ class LeadList {
         return false;
       }
     }
+  }
+  void TakeSample() {
+    const Place place = Start(true);
+    const pg::Rows rows = kNewestTexts(organization_, place.at, place.id, std::int32_t{crm::kSampleSize});
+    for (std::uint64_t i = 0; i < rows.size(); ++i) Matches(rows.At(i, 1));
   }
   // Before the first row of the page.
   Place Start(bool newest) const {
@@ -530,7 +541,7 @@ class LeadList {
   std::optional<std::vector<Place>> Candidates() const {
     std::vector<Place> places;
     for (const crm::Words& words : query_->variants()) {
-      const crm::SearchPlan plan = crm::PlanSearch(organization_, words);
+      const crm::SearchPlan plan = crm::PlanSearch(organization_, words, sample_);
       if (plan.kind == crm::SearchPlan::Kind::kNone) return std::nullopt;
       const pg::BulkStatement& find = plan.kind == crm::SearchPlan::Kind::kAll ? kWithAllKeys : kWithAnyKey;
       const pg::Rows rows =
@@ -607,6 +618,7 @@ class LeadList {
   std::optional<Place> walked_to_;  // the same, when a walk over fingerprints has gone there
   bool asks_index_ = true;
   std::int32_t wanted_ = 0, put_ = 0;
+  std::vector<std::string> sample_;  // of the texts looked at
   ReturnSetInfo* result_ = nullptr;
 };
 

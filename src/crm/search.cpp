@@ -28,8 +28,12 @@ constexpr std::string_view kSignsText = "@.-_+";
 // A word that no folded text contains: see IsFolded.
 constexpr std::string_view kNeverFolded = "cjqx";
 
-// Longer words add keys without making the search more precise.
-constexpr std::size_t kMaxKeys = 24;
+// Longer words add grams without making the search more precise.
+constexpr std::size_t kMaxGrams = 24;
+// To skip through the long list of a frequent gram costs more than what it rules out: such grams are left
+// out, as long as a few others remain.
+constexpr std::size_t kFewKeys = 3, kEnoughKeys = 4;
+constexpr std::ptrdiff_t kRareInSample = 2;
 // Of a pasted text only the longest words are compared with each other.
 constexpr std::size_t kComparedWords = 64;
 
@@ -64,6 +68,21 @@ void AppendSymbols(std::string_view word, std::vector<Symbol>& symbols) {
 constexpr bool IsFolded(Symbol symbol) {
   constexpr std::string_view kGone = "cjqwxy";
   return symbol >= 26 || kGone.find(static_cast<char>('a' + symbol)) == std::string_view::npos;
+}
+
+// Where the characters of a word begin, and where it ends.
+std::vector<std::size_t> Starts(std::string_view word) {
+  std::vector<std::size_t> starts;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if ((static_cast<unsigned char>(word[i]) & 0xC0) != 0x80) starts.push_back(i);
+  }
+  starts.push_back(word.size());
+  return starts;
+}
+
+std::ptrdiff_t CountWith(const std::vector<std::string>& texts, std::string_view part) {
+  return std::count_if(texts.begin(), texts.end(),
+                       [&](const std::string& text) { return text.find(part) != std::string::npos; });
 }
 
 std::uint64_t Mix(std::uint64_t value) {
@@ -267,25 +286,38 @@ bool LooksLikePhone(std::string_view query) {
   return std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.is_phone; });
 }
 
-SearchPlan PlanSearch(const pg::Uuid& organization, const Words& words) {
+SearchPlan PlanSearch(const pg::Uuid& organization, const Words& words,
+                      const std::vector<std::string>& sample) {
+  struct Gram {
+    std::int64_t key;
+    std::ptrdiff_t texts;  // of the sample, that have it
+  };
   const std::uint64_t prefix = Prefix(organization);
-  SearchPlan plan;
+  std::vector<Gram> grams;
   std::vector<Symbol> symbols, longest_short;
   for (const std::string& word : words) {
     symbols.clear();
     AppendSymbols(word, symbols);
-    if (symbols.size() < kGram) {
-      if (symbols.size() > longest_short.size()) longest_short = symbols;
-      continue;
-    }
-    plan.kind = SearchPlan::Kind::kAll;
-    for (std::size_t i = 0; i + kGram <= symbols.size() && plan.keys.size() < kMaxKeys; ++i) {
-      plan.keys.push_back(Key(prefix, &symbols[i], kGram));
+    if (symbols.size() < kGram && symbols.size() > longest_short.size()) longest_short = symbols;
+    const std::vector<std::size_t> starts = Starts(word);
+    for (std::size_t i = 0; i + kGram <= symbols.size() && grams.size() < kMaxGrams; ++i) {
+      const std::string_view text = std::string_view(word).substr(starts[i], starts[i + kGram] - starts[i]);
+      grams.push_back({Key(prefix, &symbols[i], kGram), CountWith(sample, text)});
     }
   }
-  if (plan.kind == SearchPlan::Kind::kNone && longest_short.size() >= 2) {
+  SearchPlan plan;
+  if (grams.empty()) {
+    if (longest_short.size() < 2) return plan;
     plan.kind = SearchPlan::Kind::kAny;
     AppendExpansions(prefix, longest_short, plan.keys);
+  } else {
+    plan.kind = SearchPlan::Kind::kAll;
+    std::stable_sort(grams.begin(), grams.end(),
+                     [](const Gram& a, const Gram& b) { return a.texts < b.texts; });
+    for (const Gram& gram : grams) {
+      if (plan.keys.size() >= (gram.texts > kRareInSample ? kFewKeys : kEnoughKeys)) break;
+      plan.keys.push_back(gram.key);
+    }
   }
   SortUnique(plan.keys);
   return plan;

@@ -49,7 +49,10 @@ struct SearchPlan {
   Kind kind = Kind::kNone;
   std::vector<std::int64_t> keys;
 };
-SearchPlan PlanSearch(const pg::Uuid& organization, const Words& words);
+// `sample`: some of the organization's texts, which tell frequent grams from rare ones.
+inline constexpr std::size_t kSampleSize = 128;
+SearchPlan PlanSearch(const pg::Uuid& organization, const Words& words,
+                      const std::vector<std::string>& sample);
 
 // As bigint[], in the current memory context.
 pg::Value KeysValue(const std::vector<std::int64_t>& keys);
