@@ -2,6 +2,7 @@
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
 #include "crm/leads.hpp"
+#include "crm/members.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
 
@@ -38,12 +39,6 @@ const pg::Statement<pg::Uuid, pg::Uuid> kComplete{
 const pg::Statement<pg::Uuid, pg::Uuid> kDelete{
     "activities.delete",
     "DELETE FROM kvcrm.lead_activities AS a WHERE id = $1 AND organization_id = $2 RETURNING a"};
-
-const pg::Statement<pg::Uuid, pg::Uuid> kLockActiveMember{
-    "activities.lock_active_member",
-    "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
-    "'active'"
-    " FOR KEY SHARE"};
 
 enum Column {
   kId,
@@ -99,11 +94,6 @@ Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission eve
   throw Error(crm::kNotFound, "activity not found");
 }
 
-Datum ReturnFirst(pg::Args& args, const pg::Rows& rows) {
-  if (rows.empty()) throw Error(crm::kNotFound, "activity not found");
-  return args.ReturnRow(rows.At(0, 0).datum);
-}
-
 }  // namespace
 
 // Trigger before insert or update of lead_activities.
@@ -133,7 +123,7 @@ KVCRM_FUNCTION(lead_activities_before) {
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
   if (!old && !Authorized::Active()) crm::RequireMembership(row.Get<pg::Uuid>(at[kOrganization]));
-  if (kLockActiveMember(row.Get<pg::Uuid>(at[kOrganization]), row.Get<pg::Uuid>(at[kAssignee])).empty()) {
+  if (!crm::LockActiveMember(row.Get<pg::Uuid>(at[kOrganization]), row.Get<pg::Uuid>(at[kAssignee]))) {
     // A suspension takes a member's open tasks away; one that opens again later is nobody's.
     if (!assigned) {
       row.Set(at[kAssignee], OptionalUuid{});
@@ -162,8 +152,10 @@ KVCRM_FUNCTION(log_activity) {
   crm::RequireNotGone(lead);
   auto assignee = args.Get<OptionalUuid>(5);
   if (!assignee && type == "task") assignee = lead.caller.user;
-  return ReturnFirst(args, kInsert(lead.caller.organization, lead_id, type, title, args.Get<OptionalText>(3),
-                                   args.Get<OptionalTime>(4), assignee, args.Get<OptionalTime>(6)));
+  return crm::ReturnFirst(args,
+                          kInsert(lead.caller.organization, lead_id, type, title, args.Get<OptionalText>(3),
+                                  args.Get<OptionalTime>(4), assignee, args.Get<OptionalTime>(6)),
+                          "activity");
 }
 
 // complete_activity(activity_id, organization_id) -> lead_activities. Completing twice changes nothing.
@@ -172,7 +164,7 @@ KVCRM_FUNCTION(complete_activity) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "activity_id");
   pg::Session session(pg::Access::kWrite);
   const Found found = FindActivity(id, args.Get<OptionalUuid>(1), Permission::kActivitiesUpdate);
-  return ReturnFirst(args, kComplete(id, found.organization));
+  return crm::ReturnFirst(args, kComplete(id, found.organization), "activity");
 }
 
 // delete_activity(activity_id, organization_id) -> lead_activities: the row as it was; the log keeps its
@@ -181,5 +173,5 @@ KVCRM_FUNCTION(delete_activity) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "activity_id");
   pg::Session session(pg::Access::kWrite);
   const Found found = FindActivity(id, args.Get<OptionalUuid>(1), Permission::kActivitiesDelete);
-  return ReturnFirst(args, kDelete(id, found.organization));
+  return crm::ReturnFirst(args, kDelete(id, found.organization), "activity");
 }

@@ -12,6 +12,7 @@
 #include "crm/identity.hpp"
 #include "crm/lead_columns.hpp"
 #include "crm/leads.hpp"
+#include "crm/members.hpp"
 #include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
@@ -36,13 +37,6 @@ namespace {
 
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
-
-// KEY SHARE makes a suspension wait until this assignment is committed, and then see it.
-const pg::Statement<pg::Uuid, pg::Uuid> kLockActiveMember{
-    "lead_rules.lock_active_member",
-    "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
-    "'active'"
-    " FOR KEY SHARE"};
 
 const pg::Statement<pg::Uuid, std::string> kBlockingEmail{
     "lead_rules.blocking_email",
@@ -292,7 +286,7 @@ class LeadWrite {
     Surroundings& around = Around();
     const std::pair member{organization_, user};
     if (around.active_members.count(member) != 0) return true;
-    const bool active = AsOwner([&] { return !kLockActiveMember(organization_, user).empty(); });
+    const bool active = AsOwner([&] { return crm::LockActiveMember(organization_, user); });
     if (!active) return false;
     // Locking a row counts as a command of ours; it changes nothing that is remembered.
     pg::Call([] { CommandCounterIncrement(); });

@@ -124,11 +124,6 @@ bool IsTeammate(const crm::Caller& caller, const OptionalUuid& user) {
   return caller.team && user && !kIsTeammate(caller.organization, *user, *caller.team).empty();
 }
 
-Datum ReturnFirst(pg::Args& args, const pg::Rows& rows) {
-  if (rows.empty()) throw Error(crm::kNotFound, "lead not found");
-  return args.ReturnRow(rows.At(0, 0).datum);
-}
-
 // on_duplicate = 'block' for one call; the organization's policy 'block' is held by the table itself.
 void RefuseDuplicate(const crm::Caller& caller, const pg::Rows& rows, const char* what) {
   if (rows.empty()) return;
@@ -268,11 +263,13 @@ KVCRM_FUNCTION(create_lead) {
   const auto email = args.Get<OptionalText>(1);
   const auto phone = args.Get<OptionalText>(2);
   ApplyDuplicateChoice(caller, args.Get<OptionalText>(12), email, phone);
-  return ReturnFirst(args, kInsert(caller.organization, name, email, phone, args.Get<OptionalText>(3),
-                                   args.Get<OptionalText>(4), args.Get<OptionalText>(5),
-                                   args.Get<OptionalText>(6), args.Get<OptionalUuid>(7),
-                                   args.Get<OptionalUuid>(8), args.Get<std::optional<pg::Decimal>>(9),
-                                   args.Get<OptionalText>(10), args.Get<std::optional<pg::Json>>(11)));
+  return crm::ReturnFirst(
+      args,
+      kInsert(caller.organization, name, email, phone, args.Get<OptionalText>(3), args.Get<OptionalText>(4),
+              args.Get<OptionalText>(5), args.Get<OptionalText>(6), args.Get<OptionalUuid>(7),
+              args.Get<OptionalUuid>(8), args.Get<std::optional<pg::Decimal>>(9), args.Get<OptionalText>(10),
+              args.Get<std::optional<pg::Json>>(11)),
+      "lead");
 }
 
 // assign_lead(lead_id, assignee_id, organization_id) -> leads. A null assignee leaves the lead to nobody.
@@ -281,7 +278,8 @@ KVCRM_FUNCTION(create_lead) {
 KVCRM_FUNCTION(assign_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
   pg::Session session(pg::Access::kWrite);
-  return ReturnFirst(args, crm::AssignLead(id, args.Get<OptionalUuid>(1), args.Get<OptionalUuid>(2)));
+  return crm::ReturnFirst(args, crm::AssignLead(id, args.Get<OptionalUuid>(1), args.Get<OptionalUuid>(2)),
+                          "lead");
 }
 
 // delete_lead(lead_id, organization_id) -> leads. Hides the lead from lists; deleting twice changes nothing.
@@ -289,7 +287,7 @@ KVCRM_FUNCTION(assign_lead) {
 KVCRM_FUNCTION(delete_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
   pg::Session session(pg::Access::kWrite);
-  return ReturnFirst(args, crm::DeleteLead(id, args.Get<OptionalUuid>(1)));
+  return crm::ReturnFirst(args, crm::DeleteLead(id, args.Get<OptionalUuid>(1)), "lead");
 }
 
 // restore_lead(lead_id, organization_id) -> leads. Restoring a lead that isn't deleted changes nothing.
@@ -300,7 +298,7 @@ KVCRM_FUNCTION(restore_lead) {
   const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow);
   lead.caller.Require(Permission::kLeadsDelete);
   if (lead.merged_into) crm::RequireNotGone(lead);
-  return ReturnFirst(args, kRestore(id, lead.caller.organization));
+  return crm::ReturnFirst(args, kRestore(id, lead.caller.organization), "lead");
 }
 
 // move_lead(lead_id, stage_id, before_lead_id, lost_reason, expected_version, organization_id) -> leads.
@@ -312,5 +310,5 @@ KVCRM_FUNCTION(move_lead) {
   const crm::Move move{args.Require<pg::Uuid>(1, "stage_id"), args.Get<OptionalUuid>(2),
                        args.Get<OptionalText>(3), args.Get<std::optional<std::int32_t>>(4)};
   pg::Session session(pg::Access::kWrite);
-  return ReturnFirst(args, crm::MoveLead(id, move, args.Get<OptionalUuid>(5)));
+  return crm::ReturnFirst(args, crm::MoveLead(id, move, args.Get<OptionalUuid>(5)), "lead");
 }

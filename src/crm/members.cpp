@@ -4,6 +4,8 @@
 // suspends a role or member whose permissions, before or after, exceed their own; nobody changes their own
 // role, team or status; only the invited user accepts an invitation; an organization never loses its last
 // active owner.
+#include "crm/members.hpp"
+
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
@@ -68,8 +70,8 @@ const pg::Statement<pg::Uuid> kInvitations{
 const pg::Statement<pg::Uuid, pg::Uuid> kTeamExists{
     "members.team_exists", "SELECT 1 FROM kvcrm.teams WHERE id = $1 AND organization_id = $2"};
 
-const pg::Statement<pg::Uuid, pg::Uuid> kIsActive{
-    "members.is_active",
+const pg::Statement<pg::Uuid, pg::Uuid> kLockActive{
+    "members.lock_active",
     "SELECT 1 FROM kvcrm.organization_members WHERE organization_id = $1 AND user_id = $2 AND status = "
     "'active'"
     " FOR KEY SHARE"};
@@ -211,12 +213,15 @@ void HandOver(const pg::Uuid& organization, const pg::Uuid& user, const Optional
   kReassignTasks.Latest(organization, user, successor);
 }
 
-Datum ReturnFirst(pg::Args& args, const pg::Rows& rows, const char* what) {
-  if (rows.empty()) throw Error(crm::kNotFound, std::string(what) + " not found");
-  return args.ReturnRow(rows.At(0, 0).datum);
+}  // namespace
+
+namespace kvcrm::crm {
+
+bool LockActiveMember(const pg::Uuid& organization, const pg::Uuid& user) {
+  return !kLockActive(organization, user).empty();
 }
 
-}  // namespace
+}  // namespace kvcrm::crm
 
 // Trigger before insert, update or delete of organization_members.
 KVCRM_FUNCTION(organization_members_before) {
@@ -381,7 +386,7 @@ KVCRM_FUNCTION(accept_invitation) {
     throw Error(crm::kNotFound, "invitation not found");
   }
   const Authorized authorized;
-  return ReturnFirst(args, kSetStatus(organization, user, "active"), "invitation");
+  return crm::ReturnFirst(args, kSetStatus(organization, user, "active"), "invitation");
 }
 
 // decline_invitation(organization_id) -> organization_members: the row as it was; it is deleted, so that
@@ -391,7 +396,7 @@ KVCRM_FUNCTION(decline_invitation) {
   const pg::Uuid user = RequireUser();
   const pg::Uuid organization = InvitingOrganization(args.Get<OptionalUuid>(0), user);
   const Authorized authorized;
-  return ReturnFirst(args, kDeleteInvitation(organization, user), "invitation");
+  return crm::ReturnFirst(args, kDeleteInvitation(organization, user), "invitation");
 }
 
 // set_member_role(user_id, role_slug, organization_id) -> organization_members.
@@ -406,7 +411,7 @@ KVCRM_FUNCTION(set_member_role) {
   if (kRolePermissions(caller.organization, role).empty()) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown role");
   }
-  return ReturnFirst(args, kSetRole(caller.organization, user, role), "member");
+  return crm::ReturnFirst(args, kSetRole(caller.organization, user, role), "member");
 }
 
 // suspend_member(user_id, reassign_to, organization_id) -> organization_members. Hands the member's open
@@ -419,17 +424,17 @@ KVCRM_FUNCTION(suspend_member) {
   pg::Session session(pg::Access::kWrite);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   caller.Require(Permission::kMembersUpdate);
-  if (successor && (*successor == user || kIsActive(caller.organization, *successor).empty())) {
+  if (successor && (*successor == user || !crm::LockActiveMember(caller.organization, *successor))) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "reassign_to must be another active member");
   }
   if (LockMember(caller.organization, user) == "invited") {
     const pg::Rows role = kLockMember(caller.organization, user);
     RequireWithinOwn(caller, PermissionsOfRole(caller.organization, role.Get<std::string>(0, 1)));
-    return ReturnFirst(args, kDeleteInvitation(caller.organization, user), "member");
+    return crm::ReturnFirst(args, kDeleteInvitation(caller.organization, user), "member");
   }
   // Before the suspension, whose trigger leaves to nobody what the member still has.
   if (successor) HandOver(caller.organization, user, successor);
-  return ReturnFirst(args, kSetStatus(caller.organization, user, "suspended"), "member");
+  return crm::ReturnFirst(args, kSetStatus(caller.organization, user, "suspended"), "member");
 }
 
 // reactivate_member(user_id, organization_id) -> organization_members. Errors: PT404; 42501; 23514 when
@@ -443,5 +448,5 @@ KVCRM_FUNCTION(reactivate_member) {
     throw Error(ERRCODE_CHECK_VIOLATION, "the invitation has not been accepted yet")
         .Hint("Only the invited user can accept it, with accept_invitation().");
   }
-  return ReturnFirst(args, kSetStatus(caller.organization, user, "active"), "member");
+  return crm::ReturnFirst(args, kSetStatus(caller.organization, user, "active"), "member");
 }

@@ -1,5 +1,6 @@
 #include "crm/rows.hpp"
 
+#include "crm/errors.hpp"
 #include "pg/json.hpp"
 #include "pg/security.hpp"
 #include "text/email.hpp"
@@ -76,6 +77,11 @@ void RequireUnchanged(const pg::Row& row, const pg::Row& old, AttrNumber column)
   if (!Changed(row, old, column)) return;
   const char* name = NameStr(TupleDescAttr(row.descriptor(), column - 1)->attname);
   throw Error(ERRCODE_CHECK_VIOLATION, std::string(name) + " never changes").Column(name);
+}
+
+Datum ReturnFirst(pg::Args& args, const pg::Rows& rows, const char* entity) {
+  if (rows.empty()) throw Error(kNotFound, std::string(entity) + " not found");
+  return args.ReturnRow(rows.At(0, 0).datum);
 }
 
 pg::Timestamp Now() { return {GetCurrentTransactionStartTimestamp()}; }

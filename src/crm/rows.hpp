@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "pg/statement.hpp"
 #include "pg/trigger.hpp"
 
 namespace kvcrm::crm {
@@ -36,6 +37,10 @@ void RequireUnchanged(const pg::Row& row, const pg::Row& old, AttrNumber column)
 
 bool Changed(const pg::Row& row, const pg::Row& old, AttrNumber column);
 bool AnyChanged(const pg::Row& row, const pg::Row& old);
+
+// The composite in the first column of the first row, as a function's result. Throws PT404 "<entity> not
+// found" when there is no row.
+Datum ReturnFirst(pg::Args& args, const pg::Rows& rows, const char* entity);
 
 // The transaction's start: what now() returns.
 pg::Timestamp Now();
