@@ -6,6 +6,7 @@
 namespace bench {
 
 void MeasureRls(const Setting& setting);
+void MeasureGrowth(const Setting& setting);
 void MeasureQualify(const Setting& setting);
 void MeasureBoard(const Setting& setting);
 void MeasureAudit(const Setting& setting);
