@@ -137,6 +137,7 @@ void FillOrganization(Connection& connection, const std::string& organization, i
     std::fprintf(stderr, "\r  loaded %ld leads ", end);
   }
   std::fprintf(stderr, "\n");
+  connection.Run("DEALLOCATE import");
   connection.Run("VACUUM ANALYZE");
   connection.Run("CHECKPOINT");
 }
