@@ -7,8 +7,6 @@ CREATE FUNCTION test.list(who text, arguments text DEFAULT '') RETURNS text LANG
     SELECT test.as_user(who, format('SELECT string_agg(name, '', '' ORDER BY name) FROM kvcrm.list_leads(%s)', arguments)) $$;
 CREATE FUNCTION test.timeline(who text, lead text) RETURNS text LANGUAGE sql AS $$
     SELECT test.as_user(who, format('SELECT string_agg(t.kind || '':'' || coalesce(t.title, ''''), '' '' ORDER BY t.at DESC) FROM kvcrm.lead_timeline(test.id(%L)) t', lead)) $$;
-SELECT to_regproc('kvcrm.list_leads') IS NOT NULL AS has_lists, to_regproc('kvcrm.lead_timeline') IS NOT NULL AS has_timeline,
-       to_regproc('kvcrm.lead_page') IS NOT NULL AS has_page, to_regproc('kvcrm.pipeline_board') IS NOT NULL AS has_board \gset
 
 -- --- test_leads_crud: create, read, update, delete ---
 
@@ -23,12 +21,8 @@ SELECT is(test.patch('manager', test.id('unknown'), '{"phone": "1"}'), NULL, 'te
 SELECT isnt(test.as_user('manager', $$ SELECT l.deleted_at FROM kvcrm.delete_lead(test.id('crud')) l $$), NULL, 'test_leads_crud: delete is soft');
 SELECT is((SELECT count(*) FROM kvcrm.leads WHERE id = test.id('crud')), 1::bigint, 'test_leads_crud: the row stays');
 SELECT is(test.as_user('manager', $$ SELECT l.deleted_at FROM kvcrm.restore_lead(test.id('crud')) l $$), NULL, 'test_leads_crud: restore');
-\if :has_lists
 SELECT is(test.list('manager', 'page_size => 1'), 'Анна', 'test_leads_crud: the list is paged, newest first');
 SELECT is(test.list('manager', 'page_size => 1, after_lead_id => (SELECT id FROM kvcrm.leads WHERE name = ''Анна'')'), 'Иван Петров', 'test_leads_crud: the next page');
-\else
-SELECT skip('list_leads comes later', 2);
-\endif
 
 -- --- test_leads_qualification: lead → customer ---
 
@@ -72,17 +66,9 @@ SELECT isnt(test.patch(who, test.stage('a', 2), jsonb_build_object('description'
 
 SELECT test.keep('flow1', test.as_user('manager', $$ SELECT l.id FROM kvcrm.create_lead('Поток 1') l $$)::uuid);
 SELECT is(test.as_user('manager', $$ SELECT a.title FROM kvcrm.log_activity(test.id('flow1'), 'call', 'Первый звонок') a $$), 'Первый звонок', 'flow 1: add activity');
-\if :has_timeline
 SELECT matches(test.timeline('manager', 'flow1'), 'Первый звонок', 'flow 1: view activity timeline');
-\else
-SELECT is(test.as_user('manager', $$ SELECT string_agg(title, ', ' ORDER BY created_at DESC) FROM kvcrm.lead_activities WHERE lead_id = test.id('flow1') $$), 'Первый звонок', 'flow 1: view activity timeline');
-\endif
 SELECT isnt(test.as_user('manager', $$ SELECT l.deleted_at FROM kvcrm.delete_lead(test.id('flow1')) l $$), NULL, 'flow 1: delete lead');
-\if :has_lists
 SELECT unalike(test.list('manager'), '%Поток 1%', 'flow 1: it is gone from the list');
-\else
-SELECT skip('list_leads comes later', 1);
-\endif
 
 -- --- flow 2: create lead → qualify lead → verify customer created → verify lead gone from the lists ---
 
@@ -90,12 +76,8 @@ SELECT test.keep('flow2', test.as_user('manager', $$ SELECT l.id FROM kvcrm.crea
 SELECT is(test.as_user('manager', $$ SELECT c.name FROM kvcrm.qualify_lead(test.id('flow2')) c $$), 'Поток 2', 'flow 2: qualify lead');
 SELECT is(test.as_user('manager', $$ SELECT count(*) FROM kvcrm.customers WHERE source_lead_id = test.id('flow2') AND email = 'flow2@firma.ru' $$), '1', 'flow 2: customer created');
 SELECT isnt((SELECT converted_at FROM kvcrm.leads WHERE id = test.id('flow2')), NULL, 'flow 2: converted_at is set');
-\if :has_lists
 SELECT unalike(test.list('manager'), '%Поток 2%', 'flow 2: the lead is gone from the list');
 SELECT alike(test.list('manager', 'include => ''{converted}'''), '%Поток 2%', 'flow 2: and there when asked for');
-\else
-SELECT skip('list_leads comes later', 2);
-\endif
 
 -- --- flow 3: create lead → assign to user → verify user can see it in the list ---
 
@@ -103,63 +85,39 @@ SELECT test.keep('flow3', test.as_user('manager', $$ SELECT l.id FROM kvcrm.crea
 SELECT is(test.as_user('rep', $$ SELECT count(*) FROM kvcrm.leads WHERE id = test.id('flow3') $$), '0', 'flow 3: before, the user does not see it');
 SELECT is(test.as_user('manager', $$ SELECT l.assigned_to FROM kvcrm.assign_lead(test.id('flow3'), test.id('rep')) l $$)::uuid, test.id('rep'), 'flow 3: assign to user');
 SELECT is(test.as_user('rep', $$ SELECT count(*) FROM kvcrm.leads WHERE id = test.id('flow3') $$), '1', 'flow 3: the user sees it');
-\if :has_lists
 SELECT alike(test.list('rep'), '%Поток 3%', 'flow 3: in the list');
 SELECT unalike(coalesce(test.list('other_rep'), ''), '%Поток 3%', 'flow 3: in nobody else''s');
-\else
-SELECT skip('list_leads comes later', 2);
-\endif
 
 -- --- flow 4: create lead as a sales rep → verify the manager can see it ---
 
 SELECT test.keep('flow4', (test.post('rep', '{"name": "Поток 4"}')->>'id')::uuid);
 SELECT is(test.as_user('manager', $$ SELECT name FROM kvcrm.leads WHERE id = test.id('flow4') $$), 'Поток 4', 'flow 4: the manager sees it');
 SELECT is(test.as_user('other_rep', $$ SELECT count(*) FROM kvcrm.leads WHERE id = test.id('flow4') $$), '0', 'flow 4: another rep does not');
-\if :has_lists
 SELECT alike(test.list('manager'), '%Поток 4%', 'flow 4: in the list');
-\else
-SELECT skip('list_leads comes later', 1);
-\endif
-\if :has_page
 SELECT is(test.as_user('manager', $$ SELECT p->'lead'->>'name' FROM kvcrm.lead_page(test.id('flow4')) p $$), 'Поток 4', 'flow 4: and on its page');
-\else
-SELECT skip('lead_page comes later', 1);
-\endif
 
 -- --- flow 5: create 50 leads → load the board. How fast that is, the benchmark measures ---
 
 SELECT test.as_user('manager', $$ SELECT count(*) FROM kvcrm.import_leads((SELECT jsonb_agg(jsonb_build_object('name', 'Поток 5 ' || lpad(i::text, 2, '0'), 'stage_id', test.stage('a', 1 + i % 3))) FROM generate_series(1, 50) AS i)) $$) IS NOT NULL;
 SELECT is(test.as_user('manager', $$ SELECT string_agg(n::text, ' ' ORDER BY order_index) FROM (SELECT s.order_index, count(l.id) AS n FROM kvcrm.lead_stages s JOIN kvcrm.leads l ON l.stage_id = s.id AND l.name LIKE 'Поток 5%' GROUP BY s.id, s.order_index) AS c $$), '16 17 17', 'flow 5: fifty leads in their columns');
 SELECT is(test.as_user('manager', $$ SELECT string_agg(right(name, 2), ' ' ORDER BY board_rank, id) FROM kvcrm.leads WHERE name LIKE 'Поток 5%' AND stage_id = test.stage('a', 1) $$), '03 06 09 12 15 18 21 24 27 30 33 36 39 42 45 48', 'flow 5: in order');
-\if :has_board
 SELECT is(test.as_user('manager', 'SELECT count(*) FROM kvcrm.pipeline_board()'), (SELECT count(*)::text FROM kvcrm.lead_stages WHERE organization_id = test.id('a')), 'flow 5: the board has a row per stage');
 SELECT cmp_ok(test.as_user('manager', 'SELECT sum(lead_count) FROM kvcrm.pipeline_board()')::numeric, '>=', 50::numeric, 'flow 5: and counts them all');
-\else
-SELECT skip('pipeline_board comes later', 2);
-\endif
 
 -- --- manual checklist ---
 
 SELECT is((test.post('rep', '{"name": "Минимум", "email": "min@firma.ru"}') - '{id,organization_id,stage_id,board_rank,created_at,updated_at,stage_entered_at}'::text[])->>'status', 'new', 'checklist: create lead with minimal data (name and email only)');
-\if :has_lists
 SELECT test.as_user('manager', $$ SELECT kvcrm.create_lead('Ольга Соколова', 'sokolova@vega.ru', company => 'АО «Северная Вега»', stage_id => test.stage('a', 2), assigned_to => test.id('other_rep'), source => 'event') $$) IS NOT NULL;
 SELECT is(test.list('manager', format('%L', query)), 'Ольга Соколова', 'checklist: search leads by ' || what || ': ' || query)
   FROM (VALUES ('name', 'соколова'), ('name', 'Ольга Соко'), ('email', 'SOKOLOVA@vega'), ('company', 'северная'), ('company in Latin letters', 'severnaya')) AS q (what, query);
 SELECT is(test.list('manager', format('%L', query)), NULL, 'checklist: search for what there is not: ' || query) FROM unnest(ARRAY['не бывает', '%', '_____________________']) AS query;
 SELECT alike(test.list('manager', arguments), '%Ольга Соколова%', 'checklist: filter leads by ' || what) FROM (VALUES ('status', 'status => ''contacted'''), ('stage', 'stage_id => test.stage(''a'', 2)'), ('assigned_to', 'assigned_to => test.id(''other_rep'')'), ('source', 'source => ''event''')) AS f (what, arguments);
 SELECT unalike(coalesce(test.list('manager', arguments), ''), '%Ольга Соколова%', 'checklist: another filter leaves it out: ' || what) FROM (VALUES ('status', 'status => ''new'''), ('stage', 'stage_id => test.stage(''a'', 1)'), ('assigned_to', 'assigned_to => test.id(''rep'')'), ('source', 'source => ''website''')) AS f (what, arguments);
-\else
-SELECT skip('checklist: search and filters: list_leads comes later', 16);
-\endif
 SELECT is(test.as_user('rep', format($$ SELECT a.type FROM kvcrm.log_activity(test.id('flow3'), %L, 'x') a $$, type)), type, 'checklist: add activity to lead: ' || type) FROM unnest(ARRAY['call', 'meeting', 'note']) AS type;
 SELECT is(test.as_user('rep', $$ SELECT c.name FROM kvcrm.convert_lead_to_customer(test.id('flow3')) c $$), 'Поток 3', 'checklist: convert lead to customer');
 SELECT is((SELECT row(c.name, c.owner_user_id, c.source_lead_id) FROM kvcrm.customers c JOIN kvcrm.leads l ON l.converted_to_customer_id = c.id WHERE l.id = test.id('flow3')), row('Поток 3'::text, test.id('rep'), test.id('flow3')), 'checklist: the customer is created correctly');
 SELECT isnt(test.as_user('manager', $$ SELECT l.deleted_at FROM kvcrm.delete_lead(test.id('flow4')) l $$), NULL, 'checklist: soft-delete lead');
-\if :has_lists
 SELECT unalike(test.list('manager'), '%Поток 4%', 'checklist: it disappears from the list');
-\else
-SELECT skip('list_leads comes later', 1);
-\endif
 SELECT test.keep('logged', (test.post('manager', '{"name": "Журнал"}')->>'id')::uuid);
 SELECT test.patch('manager', test.id('logged'), '{"name": "Журнал 2"}') IS NOT NULL;
 SELECT test.as_user('manager', $$ SELECT kvcrm.delete_lead(test.id('logged')) $$) IS NOT NULL;
