@@ -68,7 +68,7 @@ CREATE TABLE kvcrm.lead_fingerprints (
     organization_id    uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
     search_text        text        NOT NULL,
     match_keys         bigint[]    NOT NULL DEFAULT '{}',
-    match_values       jsonb       NOT NULL DEFAULT '{}',
+    match_values       text        NOT NULL DEFAULT '',
     derivation_version int         NOT NULL,
     created_at         timestamptz NOT NULL DEFAULT now(),
     updated_at         timestamptz NOT NULL DEFAULT now(),

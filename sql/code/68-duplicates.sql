@@ -1,0 +1,3 @@
+-- Finding, reviewing and deciding on duplicates.
+
+ALTER TABLE kvcrm.duplicate_pairs ENABLE ROW LEVEL SECURITY;
