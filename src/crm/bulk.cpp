@@ -8,7 +8,7 @@
 #include "crm/batches.hpp"
 #include "crm/conversion.hpp"
 #include "crm/leads.hpp"
-#include "pg/entry.hpp"
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 
@@ -45,10 +45,8 @@ Failures DoAll(const Ids& ids, const One& one) {
   return failures;
 }
 
-void PutAnswers(const pg::Args& args, const Ids& ids, const Failures& failures) {
+void PutAnswers(pg::ResultSet& result, const Ids& ids, const Failures& failures) {
   const crm::Failure missing{ERRCODE_INVALID_PARAMETER_VALUE, "lead_id must not be null"};
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
-  pg::Scratch scratch;
   for (const OptionalUuid& id : ids) {
     pg::CheckForInterrupts();
     const crm::Failure* failure = &missing;
@@ -61,26 +59,17 @@ void PutAnswers(const pg::Args& args, const Ids& ids, const Failures& failures) 
       code = unpack_sql_state(failure->sqlstate);
       message = failure->message;
     }
-    const pg::Value values[] = {pg::ToValue(id), pg::ToValue(failure == nullptr), pg::ToValue(code),
-                                pg::ToValue(message)};
-    Datum datums[4];
-    bool nulls[4];
-    for (int i = 0; i < 4; ++i) {
-      datums[i] = values[i].datum;
-      nulls[i] = values[i].is_null;
-    }
-    pg::Call([&] { tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls); });
-    scratch.Reset();
+    result.Add(id, failure == nullptr, code, message);
   }
 }
 
 // The frame of every bulk function: `one(id)` is what the function on one lead does.
 template <typename One>
 Datum Bulk(pg::Args& args, const Ids& ids, const One& one) {
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kWrite);
-  PutAnswers(args, ids, DoAll(ids, one));
-  return args.ReturnNull();
+  PutAnswers(result, ids, DoAll(ids, one));
+  return result.Done();
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include "crm/batches.hpp"
 #include "crm/errors.hpp"
 #include "crm/permissions.hpp"
-#include "pg/entry.hpp"
 #include "pg/json.hpp"
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 using crm::Permission;
@@ -45,20 +45,11 @@ struct Outcome {
   OptionalText error;
 };
 
-void PutOutcomes(const pg::Args& args, const std::vector<Outcome>& outcomes) {
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+void PutOutcomes(pg::ResultSet& result, const std::vector<Outcome>& outcomes) {
   std::int32_t row_no = 0;
   for (const Outcome& outcome : outcomes) {
     const std::string_view name = outcome.lead ? "created" : "error";
-    const pg::Value values[] = {pg::ToValue(++row_no), pg::ToValue(name), pg::ToValue(outcome.lead),
-                                pg::ToValue(outcome.error)};
-    Datum datums[4];
-    bool nulls[4];
-    for (int i = 0; i < 4; ++i) {
-      datums[i] = values[i].datum;
-      nulls[i] = values[i].is_null;
-    }
-    pg::Call([&] { tuplestore_putvalues(result->setResult, result->setDesc, datums, nulls); });
+    result.Add(++row_no, name, outcome.lead, outcome.error);
   }
 }
 
@@ -77,7 +68,7 @@ KVCRM_FUNCTION(import_leads) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_duplicate must be allow")
         .Hint("The organization's duplicate_policy holds for imports too.");
   }
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kWrite);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(3));
   caller.Require(Permission::kLeadsImport);
@@ -99,6 +90,6 @@ KVCRM_FUNCTION(import_leads) {
   } else {
     import_all();
   }
-  PutOutcomes(args, outcomes);
-  return args.ReturnNull();
+  PutOutcomes(result, outcomes);
+  return result.Done();
 }

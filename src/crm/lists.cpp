@@ -16,12 +16,7 @@
 #include "crm/errors.hpp"
 #include "crm/leads.hpp"
 #include "crm/search.hpp"
-#include "pg/entry.hpp"
-
-extern "C" {
-#include "access/htup_details.h"
-#include "utils/tuplestore.h"
-}
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 using crm::Permission;
@@ -355,10 +350,10 @@ class LeadList {
   }
 
   // Puts a page into the result. `after` must be visible to the caller.
-  void Page(const OptionalUuid& after, std::int32_t size, ReturnSetInfo* result) {
+  void Page(const OptionalUuid& after, std::int32_t size, pg::ResultSet& result) {
     after_ = after;
     wanted_ = size;
-    result_ = result;
+    result_ = &result;
     if (const auto few = FewIds(sort_ == kNewest || sort_ == kOldest ? kFewNewest : kFewLeads); few) {
       PutGiven(query_ ? Matching(*few) : *few);
     } else if (!query_) {
@@ -428,7 +423,7 @@ class LeadList {
   }
 
   void Put(const pg::Rows& rows, std::uint64_t i) {
-    crm::PutRow(result_, rows.At(i, 0).datum);
+    result_->AddComposite(rows.At(i, 0).datum);
     ++put_;
   }
   void PutAll(const pg::Rows& rows) {
@@ -619,7 +614,7 @@ class LeadList {
   bool asks_index_ = true;
   std::int32_t wanted_ = 0, put_ = 0;
   std::vector<std::string> sample_;  // of the texts looked at
-  ReturnSetInfo* result_ = nullptr;
+  pg::ResultSet* result_ = nullptr;
 };
 
 }  // namespace
@@ -659,18 +654,6 @@ ReadScope ReadScopeOf(const Caller& caller) {
   return scope;
 }
 
-void PutRow(const ReturnSetInfo* result, Datum row) {
-  pg::Call([&] {
-    HeapTupleHeader header = DatumGetHeapTupleHeader(row);
-    HeapTupleData tuple;
-    tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-    ItemPointerSetInvalid(&tuple.t_self);
-    tuple.t_tableOid = InvalidOid;
-    tuple.t_data = header;
-    tuplestore_puttuple(result->setResult, &tuple);
-  });
-}
-
 }  // namespace kvcrm::crm
 
 // list_leads(query, stage_id, status, assigned_to, source, created_from, created_to, custom_fields, include,
@@ -682,13 +665,13 @@ KVCRM_FUNCTION(list_leads) {
   const ListSort sort = ReadSort(args.Get<OptionalText>(9));
   const auto after = args.Get<OptionalUuid>(10);
   const std::int32_t size = crm::PageSize(args.Get<std::optional<std::int32_t>>(11));
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(12));
   LeadList list(caller, filters, sort);
   if (after) crm::FindLead(*after, caller.organization, crm::Lock::kNone);
-  list.Page(after, size, reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo));
-  return args.ReturnNull();
+  list.Page(after, size, result);
+  return result.Done();
 }
 
 // count_leads(query, ..., include, organization_id) -> bigint: how many leads list_leads has with these

@@ -25,7 +25,4 @@ ReadScope ReadScopeOf(const Caller& caller);
 // The size of a page, 50 when not given. Throws 22023 beyond 1..1000.
 std::int32_t PageSize(std::optional<std::int32_t> given);
 
-// Adds a whole row (a composite) to the result of a function that returns a set of its type.
-void PutRow(const ReturnSetInfo* result, Datum row);
-
 }  // namespace kvcrm::crm

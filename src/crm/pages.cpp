@@ -6,8 +6,8 @@
 #include "crm/leads.hpp"
 #include "crm/lists.hpp"
 #include "crm/timeline.hpp"
-#include "pg/entry.hpp"
 #include "pg/json.hpp"
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 using crm::Permission;
@@ -172,13 +172,12 @@ KVCRM_FUNCTION(lead_page) {
 KVCRM_FUNCTION(my_tasks) {
   const auto due_before = args.Get<OptionalTime>(0);
   const auto given = args.Get<OptionalUuid>(1);
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   // Nobody is told so; the system has no tasks.
   if (!crm::CurrentUser()) {
     crm::CallerIn(pg::Uuid{});
-    return args.ReturnNull();
+    return result.Done();
   }
   const auto callers = given ? std::vector{crm::CallerInGivenOrCurrent(given)} : crm::Memberships();
   const auto readers = crm::PermissionSet::OfTokens({"leads:read_own", "leads:read_team", "leads:read_all"});
@@ -195,8 +194,8 @@ KVCRM_FUNCTION(my_tasks) {
     }
   }
   std::sort(tasks.begin(), tasks.end());
-  for (const Task& task : tasks) crm::PutRow(result, task.row);
-  return args.ReturnNull();
+  for (const Task& task : tasks) result.AddComposite(task.row);
+  return result.Done();
 }
 
 // crm_overview(organization_id) -> jsonb. Errors: 22023 without an organization; 42501.

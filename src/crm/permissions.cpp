@@ -4,7 +4,7 @@
 #include <string>
 
 #include "crm/identity.hpp"
-#include "pg/entry.hpp"
+#include "pg/result_set.hpp"
 #include "pg/security.hpp"
 
 namespace kvcrm::crm {
@@ -201,29 +201,24 @@ KVCRM_FUNCTION(has_permission) {
 // The acting user's active memberships, of one organization or of all.
 KVCRM_FUNCTION(my_permissions) {
   const std::optional<pg::Uuid> only = args.Get<std::optional<pg::Uuid>>(0);
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  pg::ResultSet result(args);
   const std::optional<pg::Uuid> user = crm::CurrentUser();
-  if (!user) return args.ReturnNull();
+  if (!user) return result.Done();
   pg::Session session(pg::Access::kRead);
   const pg::Rows rows = crm::kMyPermissions(*user);
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
     if (only && rows.Get<pg::Uuid>(i, 0) != *only) continue;
-    pg::Call([&] { tuplestore_puttuple(result->setResult, rows.tuple(i)); });
+    result.AddTuple(rows.tuple(i));
   }
-  return args.ReturnNull();
+  return result.Done();
 }
 
 // permission_registry() -> setof (permission, description): every token there is.
 KVCRM_FUNCTION(permission_registry) {
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  pg::ResultSet result(args);
   for (unsigned i = 0; i < static_cast<unsigned>(crm::Permission::kCount); ++i) {
     const auto permission = static_cast<crm::Permission>(i);
-    Datum values[2] = {pg::ToValue(std::string_view(crm::TokenOf(permission))).datum,
-                       pg::ToValue(std::string_view(crm::DescriptionOf(permission))).datum};
-    bool nulls[2] = {false, false};
-    pg::Call([&] { tuplestore_putvalues(result->setResult, result->setDesc, values, nulls); });
+    result.Add(std::string_view(crm::TokenOf(permission)), std::string_view(crm::DescriptionOf(permission)));
   }
-  return args.ReturnNull();
+  return result.Done();
 }

@@ -9,7 +9,7 @@
 #include "crm/lists.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
-#include "pg/entry.hpp"
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 using crm::Permission;
@@ -217,19 +217,6 @@ crm::Caller CallerOfStage(const pg::Uuid& stage, const OptionalUuid& given) {
   return *found;
 }
 
-// Starts the result of a function that returns a set.
-ReturnSetInfo* BeginSet(const pg::Args& args) {
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
-  return reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
-}
-
-// Adds rows whose columns are those of the result.
-void PutColumns(const ReturnSetInfo* result, const pg::Rows& rows) {
-  for (std::uint64_t i = 0; i < rows.size(); ++i) {
-    pg::Call([&] { tuplestore_puttuple(result->setResult, rows.tuple(i)); });
-  }
-}
-
 // Moves all leads of a stage to the end of another one, in their order.
 void MoveLeads(const pg::Uuid& organization, const pg::Uuid& from, const crm::Stage& to,
                const std::string& name) {
@@ -264,16 +251,16 @@ KVCRM_FUNCTION(pipeline_board) {
   const auto assignee = args.Get<OptionalUuid>(1);
   if (cards < 0 || cards > kMaxCards)
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "cards_per_stage must be between 0 and 200");
-  ReturnSetInfo* result = BeginSet(args);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   crm::ReadScope scope = crm::ReadScopeOf(caller);
   // The nil UUID stands for nobody in the counts; as an argument it is a member like any other, an unknown
   // one.
   if (assignee) scope.Narrow(*assignee == pg::Uuid{} ? OptionalUuid{} : assignee);
-  PutColumns(result, scope.all ? kBoardOfAll(caller.organization, cards)
-                               : kBoardOfMembers(caller.organization, cards, scope.members));
-  return args.ReturnNull();
+  result.AddAll(scope.all ? kBoardOfAll(caller.organization, cards)
+                          : kBoardOfMembers(caller.organization, cards, scope.members));
+  return result.Done();
 }
 
 // pipeline_column(stage_id, after_lead_id, page_size, organization_id) -> setof leads. Errors: 22023 without
@@ -283,7 +270,7 @@ KVCRM_FUNCTION(pipeline_column) {
   const pg::Uuid stage = args.Require<pg::Uuid>(0, "stage_id");
   const auto after = args.Get<OptionalUuid>(1);
   const std::int32_t size = crm::PageSize(args.Get<OptionalInt>(2));
-  ReturnSetInfo* result = BeginSet(args);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = CallerOfStage(stage, args.Get<OptionalUuid>(3));
   const crm::ReadScope scope = crm::ReadScopeOf(caller);
@@ -300,8 +287,8 @@ KVCRM_FUNCTION(pipeline_column) {
   const pg::Rows rows = scope.all
                             ? kColumnOfAll(caller.organization, stage, rank, behind, size)
                             : kColumnOfMembers(caller.organization, stage, rank, behind, size, scope.members);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) crm::PutRow(result, rows.At(i, 0).datum);
-  return args.ReturnNull();
+  for (std::uint64_t i = 0; i < rows.size(); ++i) result.AddComposite(rows.At(i, 0).datum);
+  return result.Done();
 }
 
 // pipeline_report(from_date, to_date, organization_id) -> setof (dimension, id, name, entered, advanced,
@@ -311,23 +298,23 @@ KVCRM_FUNCTION(pipeline_report) {
   const auto from = args.Get<OptionalTime>(0), to = args.Get<OptionalTime>(1);
   if (from && to && *from > *to)
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "from_date must not be after to_date");
-  ReturnSetInfo* result = BeginSet(args);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   const crm::ReadScope scope = crm::ReadScopeOf(caller);
-  PutColumns(result, kReport(caller.organization, from, to,
-                             scope.all ? OptionalMembers{} : OptionalMembers{scope.members}));
-  return args.ReturnNull();
+  result.AddAll(
+      kReport(caller.organization, from, to, scope.all ? OptionalMembers{} : OptionalMembers{scope.members}));
+  return result.Done();
 }
 
 // stage_admin(organization_id) -> setof (stage_id, name, description, is_qualified, outcome, probability,
 // order_index, color, rotting_days, lead_count, can_delete, transitions). Errors: 22023 without an
 // organization; 42501 for who is no active member.
 KVCRM_FUNCTION(stage_admin) {
-  ReturnSetInfo* result = BeginSet(args);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
-  PutColumns(result, kStages(crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(0)).organization));
-  return args.ReturnNull();
+  result.AddAll(kStages(crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(0)).organization));
+  return result.Done();
 }
 
 // delete_stage(stage_id, move_leads_to, organization_id) -> lead_stages: the row that was deleted. Errors:

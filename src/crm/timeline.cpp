@@ -2,11 +2,7 @@
 #include "crm/timeline.hpp"
 
 #include "crm/leads.hpp"
-#include "pg/entry.hpp"
-
-extern "C" {
-#include "utils/tuplestore.h"
-}
+#include "pg/result_set.hpp"
 
 using namespace kvcrm;
 
@@ -31,13 +27,9 @@ KVCRM_FUNCTION(lead_timeline) {
   if (size < 1 || size > kMaxPageSize) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "page_size must be between 1 and 1000");
   }
-  pg::Call([&] { InitMaterializedSRF(args.call(), 0); });
-  auto* result = reinterpret_cast<ReturnSetInfo*>(args.call()->resultinfo);
+  pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(3), crm::Lock::kNone);
-  const pg::Rows rows = kPage(id, lead.caller.organization, before, size);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) {
-    pg::Call([&] { tuplestore_puttuple(result->setResult, rows.tuple(i)); });
-  }
-  return args.ReturnNull();
+  result.AddAll(kPage(id, lead.caller.organization, before, size));
+  return result.Done();
 }
