@@ -19,7 +19,7 @@ AS $$
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
                         'lead_stage_transitions', 'lead_sources', 'leads', 'lead_stage_history', 'lead_activities',
-                        'customers', 'customer_contacts', 'activity_logs']) AS t (name)
+                        'customers', 'customer_contacts', 'activity_logs', 'duplicate_pairs']) AS t (name)
     UNION ALL
     SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
       FROM (VALUES

@@ -1,17 +1,19 @@
-// What an organization's comparisons weigh with: its model, and how common its values are.
+// What matching goes by in one organization: its trained model or the shipped one, and how common values are
+// there.
 #pragma once
 
+#include "match/keys.hpp"
 #include "match/model.hpp"
-#include "pg/types.hpp"
+#include "pg/statement.hpp"
 
 namespace kvcrm::crm {
 
-// The organization's trained model, else the shipped one. Lives until the next call in this backend. Needs an
-// open session.
+// The organization's model. Kept by the backend and read again only when it was trained anew: one look-up by
+// key. Valid until the next call. Needs an open session with the owner's rights.
 const match::Model& MatcherOf(const pg::Uuid& organization);
 
-// How many of the organization's leads share these values, as the last scan counted them; values that few
-// share, and all of them before the first scan, read as not known. Needs an open session.
-match::Frequencies FrequenciesOf(const pg::Uuid& organization, const match::ValueHashes& values);
+// How common the values of one record are in the organization, as its last scan counted them; before the
+// first scan nothing is known. One look-up by index for all of them. Needs a session as above.
+match::Frequencies FrequenciesOf(const pg::Uuid& organization, const match::ValueHashes& hashes);
 
 }  // namespace kvcrm::crm

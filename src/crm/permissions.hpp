@@ -30,6 +30,7 @@ namespace kvcrm::crm {
   X(kLeadsImport, "leads:import", "import leads")                                                      \
   X(kLeadsExport, "leads:export", "export leads")                                                      \
   X(kDuplicatesReview, "duplicates:review", "scan for duplicates and dismiss pairs")                   \
+  X(kDuplicatesTrain, "duplicates:train", "train the matcher from decisions and reset it")             \
   X(kActivitiesCreate, "activities:create", "log activities; change those one created or is assigned") \
   X(kActivitiesUpdate, "activities:update", "change everybody's activities")                           \
   X(kActivitiesDelete, "activities:delete", "delete everybody's activities")                           \

@@ -64,6 +64,17 @@ Rows::~Rows() {
   SPI_freetuptable(table_);
 }
 
+Cursor::Cursor(Portal portal) : portal_(portal), exceptions_(std::uncaught_exceptions()) {}
+
+Cursor::~Cursor() {
+  if (std::uncaught_exceptions() == exceptions_) SPI_cursor_close(portal_);
+}
+
+Rows Cursor::Fetch(long count) {
+  Call([&] { SPI_cursor_fetch(portal_, true, count); });
+  return Rows(SPI_tuptable, SPI_processed);
+}
+
 const StatementBase* StatementBase::first_ = nullptr;
 
 StatementBase::StatementBase(const char* name, const char* text, Plan plan, const Oid* types, int count)
@@ -116,6 +127,18 @@ Rows StatementBase::ExecuteLatest(const Value* values, int count) const {
   });
   if (code < 0) RaiseSpi(name_, code);
   return Rows(SPI_tuptable, SPI_processed);
+}
+
+Portal StatementBase::Open(const Value* values, int count) const {
+  SPIPlanPtr plan = Prepare();
+  Datum datums[kMaxParameters];
+  char nulls[kMaxParameters];
+  for (int i = 0; i < count; ++i) {
+    datums[i] = values[i].datum;
+    nulls[i] = values[i].is_null ? 'n' : ' ';
+  }
+  const bool read_only = Session::ReadOnly();
+  return Call([&] { return SPI_cursor_open(nullptr, plan, datums, nulls, read_only); });
 }
 
 SubTransaction::SubTransaction() : context_(CurrentMemoryContext), owner_(CurrentResourceOwner) {

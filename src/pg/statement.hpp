@@ -79,6 +79,22 @@ class Rows {
   int exceptions_;
 };
 
+// A statement's rows read a piece at a time, for more rows than memory should hold. It is closed like a
+// Session.
+class Cursor {
+ public:
+  explicit Cursor(Portal portal);
+  ~Cursor();
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+  // The next rows, at most `count`; none after the last.
+  Rows Fetch(long count);
+
+ private:
+  Portal portal_;
+  int exceptions_;
+};
+
 enum class Plan {
   kGeneric,  // one plan for all parameters: right where the same index always serves
   kCustom,   // planned anew each time: for optional filters, whose best index depends on what is given
@@ -101,6 +117,7 @@ class StatementBase {
  protected:
   Rows Execute(const Value* values, int count) const;
   Rows ExecuteLatest(const Value* values, int count) const;
+  Portal Open(const Value* values, int count) const;
 
  private:
   static const StatementBase* first_;
@@ -130,6 +147,12 @@ class Statement : public StatementBase {
   Rows Latest(const Parameters&... parameters) const {
     const Value values[sizeof...(Parameters) + 1] = {ToValue(parameters)..., Value{}};
     return ExecuteLatest(values, sizeof...(Parameters));
+  }
+
+  // As a cursor: what it returns was there when it was opened. For Plan::kCustom, since it reads much.
+  Cursor Open(const Parameters&... parameters) const {
+    const Value values[sizeof...(Parameters) + 1] = {ToValue(parameters)..., Value{}};
+    return Cursor(StatementBase::Open(values, sizeof...(Parameters)));
   }
 
  private:

@@ -152,4 +152,45 @@ std::vector<std::string> Type<std::vector<std::string>>::From(Datum value) {
   return result;
 }
 
+Datum Type<std::vector<std::int64_t>>::To(const std::vector<std::int64_t>& values) {
+  std::vector<Datum> elements;
+  elements.reserve(values.size());
+  for (const std::int64_t value : values) elements.push_back(Int64GetDatum(value));
+  return Call([&] {
+    return PointerGetDatum(construct_array(elements.data(), static_cast<int>(elements.size()), INT8OID,
+                                           sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+  });
+}
+
+std::vector<std::int64_t> Type<std::vector<std::int64_t>>::From(Datum value) {
+  const Elements elements =
+      Deconstruct(value, INT8OID, sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+  std::vector<std::int64_t> result;
+  result.reserve(static_cast<std::size_t>(elements.count));
+  for (int i = 0; i < elements.count; ++i) {
+    if (!elements.nulls[i]) result.push_back(DatumGetInt64(elements.values[i]));
+  }
+  return result;
+}
+
+Datum Type<std::vector<double>>::To(const std::vector<double>& values) {
+  std::vector<Datum> elements;
+  elements.reserve(values.size());
+  for (const double value : values) elements.push_back(Float8GetDatum(value));
+  return Call([&] {
+    return PointerGetDatum(construct_array(elements.data(), static_cast<int>(elements.size()), FLOAT8OID,
+                                           sizeof(double), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+  });
+}
+
+Datum Type<std::vector<Json>>::To(const std::vector<Json>& values) {
+  std::vector<Datum> elements;
+  elements.reserve(values.size());
+  for (const Json value : values) elements.push_back(value.value);
+  return Call([&] {
+    return PointerGetDatum(construct_array(elements.data(), static_cast<int>(elements.size()), JSONBOID, -1,
+                                           false, TYPALIGN_INT));
+  });
+}
+
 }  // namespace kvcrm::pg

@@ -166,6 +166,26 @@ struct Type<std::vector<std::string>> {
   static std::vector<std::string> From(Datum value);
 };
 
+template <>
+struct Type<std::vector<std::int64_t>> {
+  static constexpr Oid kOid = INT8ARRAYOID;
+  static Datum To(const std::vector<std::int64_t>& values);
+  // Nulls inside the array are left out.
+  static std::vector<std::int64_t> From(Datum value);
+};
+
+template <>
+struct Type<std::vector<double>> {
+  static constexpr Oid kOid = FLOAT8ARRAYOID;
+  static Datum To(const std::vector<double>& values);
+};
+
+template <>
+struct Type<std::vector<Json>> {
+  static constexpr Oid kOid = JSONBARRAYOID;
+  static Datum To(const std::vector<Json>& values);
+};
+
 template <typename T>
 struct IsOptional : std::false_type {};
 template <typename T>

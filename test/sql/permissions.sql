@@ -9,7 +9,7 @@ SELECT no_plan();
 SELECT is((SELECT array_agg(permission ORDER BY permission) FROM kvcrm.permission_registry()), ARRAY[
     'activities:create', 'activities:delete', 'activities:update',
     'customers:create', 'customers:delete', 'customers:read', 'customers:update',
-    'duplicates:review', 'fields:manage',
+    'duplicates:review', 'duplicates:train', 'fields:manage',
     'lead_stages:create', 'lead_stages:delete', 'lead_stages:read', 'lead_stages:update',
     'leads:assign', 'leads:convert', 'leads:convert_own', 'leads:create', 'leads:delete', 'leads:erase',
     'leads:export', 'leads:import', 'leads:merge', 'leads:read_all', 'leads:read_own', 'leads:read_team',
@@ -17,7 +17,7 @@ SELECT is((SELECT array_agg(permission ORDER BY permission) FROM kvcrm.permissio
     'members:create', 'members:update', 'quotes:create', 'quotes:delete', 'quotes:read', 'quotes:update',
     'roles:create', 'roles:delete', 'roles:update', 'scoring:manage', 'settings:update',
     'teams:create', 'teams:delete', 'teams:update'], 'the registry of permissions');
-SELECT is((SELECT count(*) FROM kvcrm.permission_registry() WHERE description ~ '^[a-z].*[^.]$'), 43::bigint, 'each says what it allows');
+SELECT is((SELECT count(*) FROM kvcrm.permission_registry() WHERE description ~ '^[a-z].*[^.]$'), 44::bigint, 'each says what it allows');
 
 -- A role of whatever tokens, tried out by one member.
 INSERT INTO kvcrm.roles (organization_id, slug, name, permissions) VALUES (t.id('north'), 'tried', 'Tried', '{}');
@@ -232,6 +232,7 @@ SELECT is(t.as_tester(t.all_but('leads:read_own', 'leads:read_team', 'leads:read
 SELECT is(t.get(who, format('SELECT kvcrm.has_permission(%L)', token)), answer, format('%s, %s: %s', who, token, answer))
   FROM (VALUES ('rep', 'leads:merge', 'false'), ('manager', 'leads:merge', 'true'), ('rep', 'leads:export', 'false'), ('manager', 'leads:export', 'true'),
                ('manager', 'leads:erase', 'false'), ('admin', 'leads:erase', 'true'), ('rep', 'duplicates:review', 'false'), ('manager', 'duplicates:review', 'true'),
+               ('manager', 'duplicates:train', 'false'), ('admin', 'duplicates:train', 'true'),
                ('rep', 'quotes:create', 'true'), ('rep', 'quotes:update', 'false'), ('manager', 'quotes:*', 'true'), ('manager', 'fields:manage', 'false'),
                ('admin', 'fields:manage', 'true'), ('manager', 'scoring:manage', 'false'), ('admin', 'scoring:manage', 'true'),
                ('rep', 'lead_stages:read', 'true'), ('manager', 'lead_stages:delete', 'false'), ('admin', 'lead_stages:delete', 'true'),
@@ -305,6 +306,9 @@ SELECT is(t.try(NULL, 'SELECT kvcrm.assign_lead(t.id(''lead_far''), t.id(''suspe
 
 -- Organizations are walls.
 
+INSERT INTO kvcrm.leads (id, organization_id, name) VALUES (t.id('twin_south'), t.id('south'), 'Twin');
+INSERT INTO kvcrm.duplicate_pairs (organization_id, lead_id, other_lead_id, probability)
+SELECT t.id('south'), least(t.id('lead_south'), t.id('twin_south')), greatest(t.id('lead_south'), t.id('twin_south')), 0.9;
 SELECT is(t.get('owner', format('SELECT count(*) FROM kvcrm.%I WHERE %s <> t.id(''north'')', relname, CASE relname WHEN 'organizations' THEN 'id' ELSE 'organization_id' END)), '0',
           'the owner of one organization sees no row of another in ' || relname)
   FROM pg_class c WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND has_table_privilege(:'api', c.oid, 'SELECT') ORDER BY relname;
@@ -395,7 +399,7 @@ SELECT is(t.answer('owner', statement, foreign_id) ~ '^(0$|42501|PT404|23503|235
 SELECT is(t.answer('rep', statement, t.id('lead_far')), t.answer('rep', statement, t.id('unknown')), 'an invisible lead reads as no lead: ' || statement)
   FROM t.probes WHERE foreign_id = t.id('lead_south') AND statement !~ 'south';
 
-SELECT is((SELECT count(*) FROM kvcrm.leads WHERE organization_id = t.id('south')), 2::bigint, 'nothing of this reached the other organization');
+SELECT is((SELECT count(*) FROM kvcrm.leads WHERE organization_id = t.id('south')), 3::bigint, 'nothing of this reached the other organization');
 
 SELECT * FROM finish();
 ROLLBACK;
