@@ -1,0 +1,97 @@
+// Words that say little in a company's name. Compiled by hand for kvcrm; read as names are, in either script.
+#pragma once
+
+#include <string_view>
+
+namespace kvcrm::text::company_tables {
+
+// Places and words like group: left out of the core when something else is left.
+inline constexpr std::string_view kWeakWords[] = {
+    // Words like group.
+    "групп группа group gruppe groupe grupo gruppo grup холдинг холдингс holding holdings the компани "
+    "company "
+    "international интернешнл интернэшнл интернейшнл интернационал int'l intl worldwide ворлдвайд",
+    // Cities of Russia and its neighbours, and what is written before them.
+    "г гор город область обл край республика район Москва Moscow мск Санкт Петербург Saint Petersburg СПб "
+    "Питер "
+    "Новосибирск Екатеринбург Казань Нижний Новгород Челябинск Самара Омск Ростов на Дону Уфа Красноярск "
+    "Пермь Воронеж "
+    "Волгоград Краснодар Саратов Тюмень Тольятти Ижевск Барнаул Ульяновск Иркутск Хабаровск Ярославль "
+    "Владивосток "
+    "Махачкала Томск Оренбург Кемерово Новокузнецк Рязань Набережные Челны Пенза Липецк Киров Астрахань "
+    "Чебоксары "
+    "Калининград Тула Курск Ставрополь Сочи Улан Удэ Тверь Магнитогорск Иваново Брянск Белгород Сургут "
+    "Владимир Чита "
+    "Архангельск Нижний Тагил Калуга Смоленск Волжский Якутск Саранск Череповец Курган Вологда Орёл Грозный "
+    "Тамбов "
+    "Мурманск Петрозаводск Кострома Новороссийск Йошкар Ола Таганрог Сыктывкар Нальчик Дзержинск Братск "
+    "Нижневартовск Псков Бийск Абакан Подольск Мытищи Химки Балашиха Королёв Люберцы Минск Minsk Алматы "
+    "Almaty Астана "
+    "Astana Нур-Султан Шымкент Караганда Киев Kiev Kyiv Київ Харьков Одесса Днепр Львов Бишкек Ташкент "
+    "Tashkent Баку "
+    "Baku Ереван Yerevan Тбилиси Tbilisi Рига Riga Таллин Tallinn Вильнюс Vilnius Кишинев",
+    // Countries and large regions.
+    "Россия Russia Rossiya РФ Русь Rus Украина Ukraine Беларусь Belarus Казахстан Kazakhstan Узбекистан "
+    "Uzbekistan "
+    "Кыргызстан Армения Armenia Грузия Georgia Азербайджан Azerbaijan Молдова Moldova Латвия Latvia Литва "
+    "Lithuania "
+    "Эстония Estonia СНГ CIS Германия Germany Deutschland France Франция Italy Italia Италия Spain España "
+    "Испания "
+    "Poland Polska Польша Czech Чехия Slovakia Hungary Magyarország Austria Österreich Австрия Switzerland "
+    "Schweiz "
+    "Suisse Швейцария Netherlands Nederland Holland Belgium Belgique Denmark Danmark Sweden Sverige Norway "
+    "Norge "
+    "Finland Suomi Финляндия Ireland UK Britain England USA US America Америка Americas Canada Mexico México "
+    "Brazil "
+    "Brasil Chile Argentina Colombia Peru China Китай Japan Япония Korea Корея India Индия Indonesia "
+    "Malaysia "
+    "Singapore Thailand Vietnam Philippines Australia Turkey Türkiye Турция Israel Egypt Iran Иран Iraq UAE "
+    "ОАЭ Saudi "
+    "Arabia Africa Африка Asia Азия Europe Европа Евразия Eurasia EU EMEA APAC Pacific Hong Kong Dubai "
+    "London Berlin "
+    "Paris Shanghai Beijing Tokyo",
+};
+
+// Trades and wares that many companies have in their names: they weigh half.
+inline constexpr std::string_view kCommonWords[] = {
+    "сервис service services сервисес трейд trade trading трейдинг инвест invest investment investments "
+    "инвестиции строй "
+    "строительство construction constructions проект project projects маркет market markets маркетинг "
+    "marketing снаб "
+    "supply снабжение торг монтаж комплект комплектация деталь ресурс resource resources логистика логистик "
+    "logistics "
+    "logistic консалт консалтинг consulting consult системс системы system systems технологии technologies "
+    "technology "
+    "tech тех маш машиностроение прибор лизинг leasing девелопмент development developments альянс alliance "
+    "партнер "
+    "партнёр партнеры партнерс partner partners центр center centre дом house сбыт экспорт export импорт "
+    "import продукт "
+    "продукты product products софт soft software лаб lab labs лаборатория laboratory laboratories телеком "
+    "telecom медиа "
+    "media финанс финансы finance financial капитал capital безопасность security инжиниринг engineering "
+    "строитель "
+    "поставка solutions solution решения bank банк banking insurance страхование industries industry "
+    "industrial "
+    "промышленность пром завод plant factory works фабрика комбинат manufacturing производство equipment "
+    "оборудование "
+    "components network networks сеть ventures global глобал energy энерго энергия oil gas газ нефть авто "
+    "auto транс trans "
+    "transport транспорт агро agro мед med medical медицина pharma фарм food foods national national first "
+    "united new "
+    "general management управление enterprise enterprises digital data online онлайн agency агентство studio "
+    "студия "
+    "institute институт академия academy university school школа fund trust real estate недвижимость "
+    "property properties "
+    "plus плюс юг север восток запад south north east west life home health care design дизайн print печать "
+    "мебель furniture "
+    "стройматериалы материалы materials metal металл steel сталь shop магазин store стор clinic клиника "
+    "hotel отель "
+    "restaurant ресторан cafe кафе travel тур туризм tours group групп corporation electronics electric "
+    "электро motor motors "
+    "state of de la and",
+};
+
+// Words between others that say nothing: dropped.
+inline constexpr std::string_view kFillers = "and und et the of и";
+
+}  // namespace kvcrm::text::company_tables

@@ -1,0 +1,214 @@
+// Names of persons: the form that matching compares.
+//
+// The stored form is a list of words, separated by spaces: family names, given names, patronymics, initials,
+// particles. Each begins with a letter that says what it is (match/stored_name.hpp reads it back):
+//
+//   F  a family name, or what most likely is one     Fivanov
+//   G  another word                                  Gjong
+//   N  a known given name; behind "=" the full names it stands for, when it isn't one itself
+//                                                    Naleksandr   Nsawa=aleksandr,aleksandra
+//   P  a patronymic                                  Pivanovic
+//   I  an initial                                    Ii
+//   X  a particle, as van, bin, al                   Xvan
+//
+// Words are written as they sound (text/skeleton.hpp).
+#include "text/person_name.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "text/fold.hpp"
+#include "text/given_names.hpp"
+#include "text/person_tables.hpp"
+#include "text/skeleton.hpp"
+#include "text/utf8.hpp"
+#include "text/words.hpp"
+
+namespace kvcrm::text {
+
+namespace {
+
+constexpr std::size_t kMaxStored = 500;  // bytes
+constexpr std::size_t kMaxTokens = 12;
+constexpr std::size_t kMaxWord = 40;  // bytes of a word that are kept
+constexpr std::size_t kMaxFullNames = 4;
+
+std::string SoundsOf(std::string_view folded) {
+  std::string sounds(folded.size(), '\0');
+  sounds.resize(WriteSounds(folded, sounds.data()));
+  return sounds;
+}
+
+// Hashes that are looked up by view.
+struct Hash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using Set = std::unordered_set<std::string, Hash, std::equal_to<>>;
+using Map = std::unordered_map<std::string, std::string, Hash, std::equal_to<>>;
+
+// By sounds: a given name's own form, "" when it is a full name, else the full names with commas.
+const Map& GivenNames() {
+  static const Map names = [] {
+    Map map;
+    const auto split = [](std::string_view line, const auto& each) {
+      for (std::size_t i = 0; i < line.size();) {
+        const std::size_t end = std::min(line.find(' ', i), line.size());
+        each(line.substr(i, end - i));
+        i = end + 1;
+      }
+    };
+    for (const std::string_view line : given_names::kForms) {
+      std::string full;
+      split(line, [&](std::string_view form) {
+        std::string sounds;
+        // As Words folds it: c before e and i is ц.
+        const Words words(form, WordsOf::kPerson);
+        for (const Word& word : words.all()) sounds += SoundsOf(word.folded);
+        if (full.empty()) full = sounds;
+        std::string& names = map[sounds];
+        if (("," + names + ",").find("," + full + ",") != std::string::npos) return;
+        if (std::count(names.begin(), names.end(), ',') + 1 >= static_cast<long>(kMaxFullNames)) return;
+        if (!names.empty()) names += ',';
+        names += full;
+      });
+    }
+    for (auto& [form, full] : map) {
+      if (full == form) full.clear();
+    }
+    return map;
+  }();
+  return names;
+}
+
+template <std::size_t count>
+Set MakeSet(const std::string_view (&words)[count]) {
+  Set set;
+  for (const std::string_view word : words) set.emplace(word);
+  return set;
+}
+
+bool IsTitle(std::string_view folded) {
+  static const Set titles = MakeSet(person_tables::kTitles);
+  return titles.find(folded) != titles.end();
+}
+
+bool IsParticle(std::string_view folded) {
+  static const Set particles = MakeSet(person_tables::kParticles);
+  return folded.size() <= 5 && particles.find(folded) != particles.end();
+}
+
+bool IsPatronymic(std::string_view folded) {
+  if (folded.size() < 7) return false;
+  for (const std::string_view end : {"ovikch", "evikch", "ovna", "evna", "inikchna", "ovikh"}) {
+    if (folded.ends_with(end)) return true;
+  }
+  for (const std::string_view whole : {"iliikch", "ilikch", "kuzmikch", "fomikch", "lukikch", "nikitikch",
+                                       "savvikch", "ilinikchna", "fominikchna"}) {
+    if (folded == whole) return true;
+  }
+  return false;
+}
+
+bool EndsLikeFamily(std::string_view folded) {
+  return std::any_of(
+      std::begin(person_tables::kFamilyEnds), std::end(person_tables::kFamilyEnds),
+      [&](std::string_view end) { return folded.size() > end.size() + 1 && folded.ends_with(end); });
+}
+
+struct Token {
+  char kind;
+  std::string_view folded;
+  const std::string* full = nullptr;  // N: the full names
+  bool comma = false;
+  std::size_t size = 0;
+  char sounds[kMaxWord];
+
+  std::string_view text() const { return {sounds, size}; }
+};
+
+}  // namespace
+
+std::string NormalizePersonName(std::string_view utf8) {
+  const Words words(utf8, WordsOf::kPerson);
+  std::array<Token, kMaxTokens> tokens;
+  std::size_t count = 0;
+  bool titles_only = true;
+  for (const Word& word : words.all()) titles_only = titles_only && IsTitle(word.folded);
+  for (const Word& word : words.all()) {
+    if (count == kMaxTokens) break;
+    if (!titles_only && !word.single && IsTitle(word.folded)) {
+      if (word.comma && count > 0) tokens[count - 1].comma = true;
+      continue;
+    }
+    Token& token = tokens[count];
+    token.folded = word.folded;
+    token.comma = word.comma;
+    token.full = nullptr;
+    token.size = WriteSounds(word.folded.substr(0, kMaxWord), token.sounds);
+    if (token.size == 0) continue;
+    if (word.single || (word.dot && token.size <= 2)) {
+      token.kind = 'I';
+    } else if (IsParticle(word.folded)) {
+      token.kind = 'X';
+    } else if (IsPatronymic(word.folded)) {
+      token.kind = 'P';
+    } else {
+      const auto found = GivenNames().find(token.text());
+      token.kind = found == GivenNames().end() ? 'G' : 'N';
+      if (token.kind == 'N') token.full = &found->second;
+    }
+    // "Shoigu Shoigu Sergey"
+    if (token.kind != 'I' && count > 0 && tokens[count - 1].text() == token.text() &&
+        tokens[count - 1].kind == token.kind) {
+      tokens[count - 1].comma |= token.comma;
+      continue;
+    }
+    ++count;
+  }
+
+  // Which one is the family name.
+  const auto begin = tokens.begin(), end = tokens.begin() + count;
+  const auto count_of = [&](char kind) {
+    return std::count_if(begin, end, [&](const Token& token) { return token.kind == kind; });
+  };
+  if (count_of('G') + count_of('N') + count_of('P') == 0) {
+    for (auto token = begin; token != end; ++token) {
+      if (token->kind == 'X') token->kind = 'G';
+    }
+  }
+  Token* family = nullptr;
+  const auto choose = [&](auto&& is_family) {
+    for (auto token = begin; token != end && family == nullptr; ++token) {
+      if (token->kind == 'G' && is_family(*token)) family = token;
+    }
+  };
+  choose([](const Token& token) { return token.comma; });
+  choose([](const Token& token) { return EndsLikeFamily(token.folded); });
+  for (auto token = end; token != begin && family == nullptr;) {
+    if ((--token)->kind == 'G') family = token;
+  }
+  if (family != nullptr) family->kind = 'F';
+
+  std::string stored;
+  stored.reserve(utf8.size() + 16);
+  for (const char kind : {'F', 'G', 'N', 'P', 'I', 'X'}) {
+    for (auto token = begin; token != end; ++token) {
+      if (token->kind != kind) continue;
+      const std::size_t full = token->full == nullptr || token->full->empty() ? 0 : token->full->size() + 1;
+      if (stored.size() + token->size + full + 2 > kMaxStored) continue;
+      if (!stored.empty()) stored.push_back(' ');
+      stored.push_back(kind);
+      stored.append(token->text());
+      if (full > 0) stored.append("=").append(*token->full);
+    }
+  }
+  return stored;
+}
+
+}  // namespace kvcrm::text
