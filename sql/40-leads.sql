@@ -91,6 +91,7 @@ CREATE TABLE kvcrm.lead_stage_history (
     entered_at      timestamptz NOT NULL DEFAULT now(),
     left_at         timestamptz,
     moved_by        uuid,
+    merged_from_id  uuid,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (id, organization_id),
@@ -145,7 +146,7 @@ COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'Version of the 
 COMMENT ON COLUMN kvcrm.lead_fingerprints.created_at IS 'When the lead was created.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.updated_at IS 'When the row last changed.';
 
-COMMENT ON TABLE kvcrm.lead_stage_history IS 'One stay of a lead in a stage; stays of a lead never overlap.';
+COMMENT ON TABLE kvcrm.lead_stage_history IS 'One stay of a lead in a stage; stays of a lead never overlap, but for those that a merge brought from others.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.id IS 'Identifier, a time-ordered UUID.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.organization_id IS 'The organization; never changes.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.lead_id IS 'The lead.';
@@ -153,6 +154,7 @@ COMMENT ON COLUMN kvcrm.lead_stage_history.stage_id IS 'The stage, which may hav
 COMMENT ON COLUMN kvcrm.lead_stage_history.entered_at IS 'When the lead entered the stage.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.left_at IS 'When it left it; null = it is there now.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.moved_by IS 'The user who brought it there; null = the system.';
+COMMENT ON COLUMN kvcrm.lead_stage_history.merged_from_id IS 'The lead whose stay it was before a merge, which ended it; null = the lead''s own.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.created_at IS 'When the row was created.';
 COMMENT ON COLUMN kvcrm.lead_stage_history.updated_at IS 'When the row last changed.';
 

@@ -28,6 +28,11 @@ const pg::Statement<pg::Uuid, pg::Uuid> kFind{"activities.find",
                                               "kvcrm.lead_activities WHERE id = $1 AND organization_id = $2"
                                               " FOR UPDATE"};
 
+// As the foreign key will; $1 may have been merged away while this waited for the lock.
+const pg::Statement<pg::Uuid, pg::Uuid> kMergedInto{
+    "activities.merged_into",
+    "SELECT merged_into_id FROM kvcrm.leads WHERE id = $1 AND organization_id = $2 FOR KEY SHARE"};
+
 const pg::Statement<pg::Uuid> kOrganizationsOf{
     "activities.organizations_of", "SELECT organization_id FROM kvcrm.lead_activities WHERE id = $1"};
 
@@ -94,6 +99,25 @@ Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission eve
   throw Error(crm::kNotFound, "activity not found");
 }
 
+// An activity of a lead that was merged away goes to the survivor: whoever logs it may have found the lead
+// before the merge. Whether the survivor is visible is for row-level security to say, which comes after.
+void GoToSurvivor(pg::Row& row, const AttrNumber* at) {
+  if (row.IsNull(at[kLead]) || row.IsNull(at[kOrganization])) return;
+  const auto organization = row.Get<pg::Uuid>(at[kOrganization]);
+  OptionalUuid survivor;
+  {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    for (OptionalUuid lead = row.Get<pg::Uuid>(at[kLead]); lead; pg::CheckForInterrupts()) {
+      const pg::Rows rows = kMergedInto.Latest(*lead, organization);
+      lead = rows.empty() ? OptionalUuid{} : rows.Get<OptionalUuid>(0, 0);
+      if (lead) survivor = lead;
+    }
+  }
+  // The session frees what is made inside it.
+  if (survivor) row.Set(at[kLead], survivor);
+}
+
 }  // namespace
 
 // Trigger before insert or update of lead_activities.
@@ -113,6 +137,7 @@ KVCRM_FUNCTION(lead_activities_before) {
   } else if (const OptionalUuid user = crm::CurrentUser(); user) {
     row.Set(at[kCreatedBy], user);
   }
+  if (!old) GoToSurvivor(row, at);
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "activity");
   if (!old || crm::Changed(row, *old, at[kMetadata])) crm::NormalizeObject(row, at[kMetadata], "activity");
   const bool assigned = old ? crm::Changed(row, *old, at[kAssignee]) : !row.IsNull(at[kAssignee]);
@@ -147,13 +172,13 @@ KVCRM_FUNCTION(log_activity) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "type must be call, meeting, email, task or note");
   }
   pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(lead_id, args.Get<OptionalUuid>(7), crm::Lock::kNone);
+  const crm::Lead lead = crm::FindLead(lead_id, args.Get<OptionalUuid>(7), crm::Lock::kReference);
   lead.caller.Require(Permission::kActivitiesCreate);
   crm::RequireNotGone(lead);
   auto assignee = args.Get<OptionalUuid>(5);
   if (!assignee && type == "task") assignee = lead.caller.user;
   return crm::ReturnFirst(args,
-                          kInsert(lead.caller.organization, lead_id, type, title, args.Get<OptionalText>(3),
+                          kInsert(lead.caller.organization, lead.id, type, title, args.Get<OptionalText>(3),
                                   args.Get<OptionalTime>(4), assignee, args.Get<OptionalTime>(6)),
                           "activity");
 }

@@ -169,7 +169,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   }
   LogScope log;
   const auto& convert = existing ? kConvertToExisting : kConvertToNew;
-  pg::Rows rows = convert(id, home, existing.value_or(created), target_stage, lead.caller.user);
+  pg::Rows rows = convert(lead.id, home, existing.value_or(created), target_stage, lead.caller.user);
   log.Write();
   return rows;
 }

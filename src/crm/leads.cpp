@@ -26,6 +26,13 @@ using OptionalUuid = std::optional<pg::Uuid>;
 
 const pg::Statement<pg::Uuid, pg::Uuid> kRead{"leads.read", "SELECT " LEAD_FIELDS};
 const pg::Statement<pg::Uuid, pg::Uuid> kLock{"leads.lock", "SELECT " LEAD_FIELDS " FOR NO KEY UPDATE"};
+const pg::Statement<pg::Uuid, pg::Uuid> kLockReference{"leads.lock_reference",
+                                                       "SELECT " LEAD_FIELDS " FOR KEY SHARE"};
+const pg::Statement<pg::Uuid, pg::Uuid> kLockRemoval{"leads.lock_removal",
+                                                     "SELECT " LEAD_FIELDS " FOR UPDATE"};
+
+// More leads than one was ever merged through, one after the other; a longer chain goes in circles.
+constexpr int kLongestChain = 10000;
 
 // Only for the system without a current organization: it sees all.
 const pg::Statement<pg::Uuid> kOrganizationsOf{"leads.organizations_of",
@@ -88,10 +95,22 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLastChange{
     " ON m.organization_id = g.organization_id AND m.user_id = g.actor_id"
     " WHERE g.entity_id = $1 AND g.organization_id = $2 ORDER BY g.created_at DESC, g.id DESC LIMIT 1"};
 
-std::optional<crm::Lead> ReadLead(const pg::Uuid& id, const crm::Caller& caller, crm::Lock lock) {
-  if (!caller.is_member) return std::nullopt;
-  const pg::Rows rows =
-      lock == crm::Lock::kRow ? kLock(id, caller.organization) : kRead(id, caller.organization);
+const pg::Statement<pg::Uuid, pg::Uuid>& Reader(crm::Lock lock) {
+  switch (lock) {
+    case crm::Lock::kReference:
+      return kLockReference;
+    case crm::Lock::kRow:
+      return kLock;
+    case crm::Lock::kRemoval:
+      return kLockRemoval;
+    default:
+      return kRead;
+  }
+}
+
+// A lead of the caller's organization, whether visible or not.
+std::optional<crm::Lead> ReadAnyLead(const pg::Uuid& id, const crm::Caller& caller, crm::Lock lock) {
+  const pg::Rows rows = Reader(lock)(id, caller.organization);
   if (rows.empty()) return std::nullopt;
   crm::Lead lead;
   lead.caller = caller;
@@ -108,7 +127,20 @@ std::optional<crm::Lead> ReadLead(const pg::Uuid& id, const crm::Caller& caller,
   lead.inn = rows.Get<OptionalText>(0, 9);
   lead.email = rows.Get<OptionalText>(0, 10);
   lead.phone = rows.Get<OptionalText>(0, 11);
-  if (!crm::SeesLead(caller, lead.assignee)) return std::nullopt;
+  return lead;
+}
+
+std::optional<crm::Lead> ReadLead(const pg::Uuid& id, const crm::Caller& caller, crm::Lock lock,
+                                  crm::Merged merged) {
+  if (!caller.is_member) return std::nullopt;
+  std::optional<crm::Lead> lead = ReadAnyLead(id, caller, lock);
+  if (merged == crm::Merged::kFollow) {
+    for (int i = 0; lead && lead->merged_into; ++i) {
+      if (i == kLongestChain) throw Error(ERRCODE_DATA_CORRUPTED, "leads are merged in a circle");
+      lead = ReadAnyLead(*lead->merged_into, caller, lock);
+    }
+  }
+  if (!lead || !crm::SeesLead(caller, lead->assignee)) return std::nullopt;
   return lead;
 }
 
@@ -178,12 +210,12 @@ bool MayUpdateLead(const Caller& caller, const std::optional<pg::Uuid>& assignee
   return caller.Can(Permission::kLeadsUpdateTeam) && IsTeammate(caller, assignee);
 }
 
-Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock) {
+Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock, Merged merged) {
   std::vector<Caller> callers = PossibleCallers(organization);
   if (callers.empty() && !CurrentUser()) callers = SystemWhereExists(id);
   std::optional<Lead> found;
   for (const Caller& caller : callers) {
-    std::optional<Lead> lead = ReadLead(id, caller, lock);
+    std::optional<Lead> lead = ReadLead(id, caller, lock, merged);
     if (!lead) continue;
     if (found) {
       throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "the lead id exists in several organizations")
@@ -199,11 +231,18 @@ void RequireUpdate(const Lead& lead) {
   if (!MayUpdateLead(lead.caller, lead.assignee)) RaiseNotAllowed(Permission::kLeadsUpdate);
 }
 
+void RequireNotMerged(const Lead& lead) {
+  if (!lead.merged_into) return;
+  Error error(ERRCODE_CHECK_VIOLATION, "the lead was merged into another one");
+  const auto survivor = ReadLead(lead.id, lead.caller, Lock::kNone, Merged::kFollow);
+  if (!survivor) throw error;
+  throw std::move(error)
+      .Detail("Merged into lead " + survivor->id.Text() + ".")
+      .Hint("Use that lead, or undo the merge first, with undo_merge(merge_id).");
+}
+
 void RequireNotGone(const Lead& lead) {
-  if (lead.merged_into) {
-    throw Error(ERRCODE_CHECK_VIOLATION, "the lead was merged into another one")
-        .Detail("Merged into lead " + lead.merged_into->Text() + ".");
-  }
+  RequireNotMerged(lead);
   if (lead.deleted) {
     throw Error(ERRCODE_CHECK_VIOLATION, "the lead is deleted")
         .Hint("Restore it first, with restore_lead(lead_id).");
@@ -218,13 +257,13 @@ pg::Rows AssignLead(const pg::Uuid& id, const OptionalUuid& assignee, const Opti
   }
   RequireNotGone(lead);
   const Authorized authorized;
-  return kAssign(id, lead.caller.organization, assignee);
+  return kAssign(lead.id, lead.caller.organization, assignee);
 }
 
 pg::Rows DeleteLead(const pg::Uuid& id, const OptionalUuid& organization) {
-  const Lead lead = FindLead(id, organization, Lock::kRow);
+  const Lead lead = FindLead(id, organization, Lock::kRow, Merged::kStay);
   lead.caller.Require(Permission::kLeadsDelete);
-  if (lead.merged_into) RequireNotGone(lead);
+  RequireNotMerged(lead);
   return kDelete(id, lead.caller.organization);
 }
 
@@ -234,18 +273,19 @@ pg::Rows MoveLead(const pg::Uuid& id, const Move& move, const OptionalUuid& orga
   RequireUpdate(lead);
   RequireNotGone(lead);
   std::string rank = RankAtEnd();
-  if (move.before && *move.before == id) {
+  std::optional<Lead> neighbour;
+  if (move.before) neighbour = FindLead(*move.before, lead.caller.organization, Lock::kNone);
+  if (neighbour && neighbour->id == lead.id) {
     rank = lead.board_rank;
-  } else if (move.before) {
-    const Lead neighbour = FindLead(*move.before, lead.caller.organization, Lock::kNone);
-    if (neighbour.stage != move.stage) {
+  } else if (neighbour) {
+    if (neighbour->stage != move.stage) {
       throw Error(ERRCODE_CHECK_VIOLATION, "before_lead_id is not in that stage")
           .Hint("Read the column again: the card may have been moved.");
     }
-    const pg::Rows below = kRankBelow(lead.caller.organization, move.stage, neighbour.board_rank);
-    rank = RankBetween(below.empty() ? std::string() : below.Get<std::string>(0, 0), neighbour.board_rank);
+    const pg::Rows below = kRankBelow(lead.caller.organization, move.stage, neighbour->board_rank);
+    rank = RankBetween(below.empty() ? std::string() : below.Get<std::string>(0, 0), neighbour->board_rank);
   }
-  return kMove(id, lead.caller.organization, move.stage, rank, move.lost_reason);
+  return kMove(lead.id, lead.caller.organization, move.stage, rank, move.lost_reason);
 }
 
 }  // namespace kvcrm::crm
@@ -295,9 +335,9 @@ KVCRM_FUNCTION(delete_lead) {
 KVCRM_FUNCTION(restore_lead) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
   pg::Session session(pg::Access::kWrite);
-  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kRow, crm::Merged::kStay);
   lead.caller.Require(Permission::kLeadsDelete);
-  if (lead.merged_into) crm::RequireNotGone(lead);
+  crm::RequireNotMerged(lead);
   return crm::ReturnFirst(args, kRestore(id, lead.caller.organization), "lead");
 }
 

@@ -30,14 +30,26 @@ bool SeesLead(const Caller& caller, const std::optional<pg::Uuid>& assignee);
 // Whether the caller's update scope does.
 bool MayUpdateLead(const Caller& caller, const std::optional<pg::Uuid>& assignee);
 
-enum class Lock { kNone, kRow };
+enum class Lock {
+  kNone,
+  kReference,  // as a foreign key: the lead is neither merged away nor removed meanwhile
+  kRow,
+  kRemoval,  // waits for everybody who refers to the lead, and makes them wait
+};
+
+// What the id of a lead that was merged away stands for: the survivor at the end of the chain, or itself.
+enum class Merged { kFollow, kStay };
 
 // Finds a lead that the caller sees: in the given organization, else in the current one, else in the only one
-// where it exists and is visible. Throws PT404 when there is none, 22023 when there are several.
-Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock);
+// where it exists and is visible. Throws PT404 when there is none, 22023 when there are several. The lead's
+// own id is the one to go on with: of a lead that was merged away the survivor is found, whoever sees that.
+Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock,
+              Merged merged = Merged::kFollow);
 
 // Throws 42501 unless the caller may update the lead.
 void RequireUpdate(const Lead& lead);
+// Throws 23514 when the lead is merged away, naming the survivor if the caller sees it.
+void RequireNotMerged(const Lead& lead);
 // Throws 23514 when the lead is deleted or merged away.
 void RequireNotGone(const Lead& lead);
 

@@ -669,7 +669,7 @@ KVCRM_FUNCTION(list_leads) {
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(12));
   LeadList list(caller, filters, sort);
-  if (after) crm::FindLead(*after, caller.organization, crm::Lock::kNone);
+  if (after) crm::FindLead(*after, caller.organization, crm::Lock::kNone, crm::Merged::kStay);
   list.Page(after, size, result);
   return result.Done();
 }

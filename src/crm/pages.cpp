@@ -162,7 +162,7 @@ KVCRM_FUNCTION(lead_page) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
   pg::Session session(pg::Access::kRead);
   const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kNone);
-  const pg::Rows rows = kLeadPage(id, lead.caller.organization, std::nullopt, kTimelineSize,
+  const pg::Rows rows = kLeadPage(lead.id, lead.caller.organization, std::nullopt, kTimelineSize,
                                   lead.caller.Can(Permission::kCustomersRead));
   return args.ReturnRow(rows.At(0, 0).datum);
 }

@@ -116,7 +116,7 @@ const pg::Statement<pg::Uuid, OptionalTime, OptionalTime, OptionalMembers> kRepo
     " THEN h.left_at END AS left_at,"
     "   lead(h.stage_id) OVER (PARTITION BY h.lead_id ORDER BY h.entered_at, h.left_at NULLS LAST, h.id) AS next"
     "   FROM kvcrm.lead_stage_history h JOIN kvcrm.leads l ON l.id = h.lead_id AND " IN_SCOPE
-    "   WHERE h.organization_id = $1" WITHIN("h.entered_at") "),"
+    "   WHERE h.organization_id = $1 AND h.merged_from_id IS NULL" WITHIN("h.entered_at") "),"
     " ended AS (SELECT y.stage_id, " DAYS("y.entered_at", "y.left_at") " AS days, y.left_at IS NOT NULL"
     "     AND n.outcome <> 'lost' AND (n.place > s.place OR (n.is_qualified AND NOT s.is_qualified)"
     "     OR (n.outcome = 'won' AND s.outcome <> 'won')) AS advanced,"
@@ -276,7 +276,7 @@ KVCRM_FUNCTION(pipeline_column) {
   const crm::ReadScope scope = crm::ReadScopeOf(caller);
   std::string rank;
   if (after) {
-    const crm::Lead lead = crm::FindLead(*after, caller.organization, crm::Lock::kNone);
+    const crm::Lead lead = crm::FindLead(*after, caller.organization, crm::Lock::kNone, crm::Merged::kStay);
     if (lead.stage != stage) {
       throw Error(ERRCODE_CHECK_VIOLATION, "after_lead_id is not in that stage")
           .Hint("Read the column again: the card may have been moved.");

@@ -30,6 +30,6 @@ KVCRM_FUNCTION(lead_timeline) {
   pg::ResultSet result(args);
   pg::Session session(pg::Access::kRead);
   const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(3), crm::Lock::kNone);
-  result.AddAll(kPage(id, lead.caller.organization, before, size));
+  result.AddAll(kPage(lead.id, lead.caller.organization, before, size));
   return result.Done();
 }

@@ -13,8 +13,14 @@ namespace kvcrm::crm {
 // A stage move is in the history and in the log. The history tells it, with the reason that the log has,
 // unless the log tells it as part of something else (created, converted, ...) or of a change of more fields;
 // a log entry that has nothing but the move is left out. Further sources (quotes) are one more SELECT each.
+//
+// What happened to leads that were merged into this one is part of its stream: a merge moves their activities
+// and stays; the log is append-only and keeps their ids. Entries that tell of another lead say so in
+// details.merged_from_id.
 #define KVCRM_TIMELINE                                                                                       \
-  "SELECT t.* FROM ("                                                                                        \
+  "WITH RECURSIVE family (id) AS (SELECT $1::uuid UNION SELECT l.id FROM family f"                           \
+  "   JOIN kvcrm.leads l ON l.merged_into_id = f.id AND l.organization_id = $2)"                             \
+  " SELECT t.* FROM ("                                                                                       \
   "(SELECT a.created_at AS at, 'activity'::text AS kind, a.title, a.description AS body, a.created_by AS "   \
   "actor_id,"                                                                                                \
   "   a.id AS ref_id, jsonb_build_object('type', a.type, 'due_date', a.due_date, 'completed_at', "           \
@@ -27,9 +33,12 @@ namespace kvcrm::crm {
   "   jsonb_build_object('stage_id', h.stage_id, 'stage_name', s.name, 'color', s.color,"                    \
   "   'from_stage_id', f.stage_id, 'from_stage_name', f.name, 'lost_reason', reason.text, 'left_at', "       \
   "h.left_at)"                                                                                               \
+  "   || CASE WHEN h.merged_from_id IS NULL THEN '{}' ELSE jsonb_build_object('merged_from_id',"             \
+  "     h.merged_from_id) END"                                                                               \
   "  FROM (SELECT * FROM kvcrm.lead_stage_history h WHERE h.lead_id = $1 AND h.organization_id = $2"         \
   "     AND h.entered_at < coalesce($3, 'infinity') AND NOT EXISTS (SELECT 1 FROM kvcrm.activity_logs g"     \
-  "       WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.created_at = h.entered_at"                 \
+  "       WHERE g.entity_id = coalesce(h.merged_from_id, $1) AND g.organization_id = $2 AND g.created_at = " \
+  "h.entered_at"                                                                                             \
   "       AND g.changes #>> '{stage_id,new}' = h.stage_id::text"                                             \
   "       AND NOT (g.action = 'moved' AND g.changes - '{stage_id,lost_reason}'::text[] = '{}'))"             \
   "     ORDER BY h.entered_at DESC FETCH FIRST $4 ROWS WITH TIES) h"                                         \
@@ -37,18 +46,23 @@ namespace kvcrm::crm {
   "  LEFT JOIN LATERAL (SELECT p.stage_id, o.name FROM kvcrm.lead_stage_history p"                           \
   "     LEFT JOIN kvcrm.lead_stages o ON o.id = p.stage_id AND o.organization_id = $2"                       \
   "     WHERE p.lead_id = $1 AND p.organization_id = $2 AND p.entered_at <= h.entered_at"                    \
+  "     AND p.merged_from_id IS NOT DISTINCT FROM h.merged_from_id"                                          \
   "     AND (p.entered_at, p.id) < (h.entered_at, h.id) ORDER BY p.entered_at DESC, p.id DESC LIMIT 1) f "   \
   "ON true"                                                                                                  \
   "  LEFT JOIN LATERAL (SELECT g.changes #>> '{lost_reason,new}' AS text FROM kvcrm.activity_logs g"         \
-  "     WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.created_at = h.entered_at"                   \
+  "     WHERE g.entity_id = coalesce(h.merged_from_id, $1) AND g.organization_id = $2 AND g.created_at = "   \
+  "h.entered_at"                                                                                             \
   "     AND g.changes #>> '{stage_id,new}' = h.stage_id::text LIMIT 1) reason ON true)"                      \
   " UNION ALL "                                                                                              \
-  "(SELECT g.created_at, 'log', g.action, NULL, g.actor_id, g.id, g.changes"                                 \
-  "  FROM kvcrm.activity_logs g WHERE g.entity_id = $1 AND g.organization_id = $2 AND g.entity_type = "      \
+  "(SELECT o.* FROM family f CROSS JOIN LATERAL (SELECT g.created_at, 'log', g.action, NULL, g.actor_id,"    \
+  "   g.id, CASE WHEN f.id = $1 THEN g.changes"                                                              \
+  "     ELSE g.changes || jsonb_build_object('merged_from_id', f.id) END"                                    \
+  "  FROM kvcrm.activity_logs g WHERE g.entity_id = f.id AND g.organization_id = $2 AND g.entity_type = "    \
   "'lead'"                                                                                                   \
   "   AND g.created_at < coalesce($3, 'infinity')"                                                           \
   "   AND NOT (g.action = 'moved' AND g.changes - '{stage_id,lost_reason}'::text[] = '{}')"                  \
-  "  ORDER BY g.created_at DESC FETCH FIRST $4 ROWS WITH TIES)"                                              \
+  "  ORDER BY g.created_at DESC FETCH FIRST $4 ROWS WITH TIES) o"                                            \
+  "  ORDER BY o.created_at DESC FETCH FIRST $4 ROWS WITH TIES)"                                              \
   " ORDER BY at DESC FETCH FIRST $4 ROWS WITH TIES) t ORDER BY t.at DESC, t.ref_id DESC"
 
 }  // namespace kvcrm::crm
