@@ -8,8 +8,13 @@
 #include "crm/errors.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
+#include "crm/lead_columns.hpp"
 #include "crm/uuid.hpp"
+#include "match/name_comparison.hpp"
+#include "pg/json.hpp"
+#include "text/email.hpp"
 #include "text/fold.hpp"
+#include "text/person_name.hpp"
 
 using namespace kvcrm;
 using crm::Authorized;
@@ -73,59 +78,173 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConve
     "   SELECT organization_id, lead.id, $3, contact.id, true, $5, " BEFORE_IMAGE
     " FROM lead, contact)" MARK_CONVERTED "SELECT whole FROM customer"};
 
-// Into an existing customer: blank fields are filled, the person is added unless already there. A phone alone
-// is no person: colleagues share a switchboard.
-const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConvertToExisting{
-    "conversion.convert_to_existing", LEAD_WITH_SOURCE
-    "customer AS (UPDATE kvcrm.customers AS c SET company = coalesce(c.company, lead.company),"
-    "   inn = coalesce(c.inn, lead.inn), email = coalesce(c.email, lead.email), phone = coalesce(c.phone, "
-    "lead.phone),"
-    "   notes = coalesce(c.notes, 'Source: ' || lead.source_name),"
-    "   owner_user_id = coalesce(c.owner_user_id, lead.assigned_to)"
-    "   FROM lead WHERE c.id = $3 AND c.organization_id = $2 RETURNING c AS whole),"
-    " contact AS (INSERT INTO kvcrm.customer_contacts AS p (organization_id, customer_id, name, email, phone,"
-    "   \"position\", is_primary)"
-    "   SELECT organization_id, $3, name, email, phone, \"position\", NOT EXISTS (SELECT 1 FROM"
-    "     kvcrm.customer_contacts q WHERE q.customer_id = $3 AND q.organization_id = $2 AND q.is_primary)"
-    "   FROM lead WHERE NOT EXISTS (SELECT 1 FROM kvcrm.customer_contacts q WHERE q.customer_id = $3"
-    "     AND q.organization_id = $2 AND (lower(q.email) = lower(lead.email)"
-    "     OR (lower(q.name) = lower(lead.name) AND (q.email IS NULL OR lead.email IS NULL)))) RETURNING "
-    "p.id),"
-    " conversion AS (INSERT INTO kvcrm.lead_conversions (organization_id, lead_id, customer_id, contact_id,"
-    "   customer_created, converted_by, before_image)"
-    "   SELECT organization_id, lead.id, $3, (SELECT id FROM contact), false, $5, " BEFORE_IMAGE
-    " FROM lead)" MARK_CONVERTED "SELECT whole FROM customer"};
+// Into an existing customer: blank fields are filled, and the person is added if $6. The journal keeps which
+// fields were filled with what, and which identities ($7: kinds) were claimed.
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, std::vector<std::string>>
+    kConvertToExisting{
+        "conversion.convert_to_existing", LEAD_WITH_SOURCE
+        "before AS MATERIALIZED (SELECT c.* FROM kvcrm.customers c WHERE c.id = $3 AND c.organization_id = "
+        "$2),"
+        " customer AS (UPDATE kvcrm.customers AS c SET company = coalesce(c.company, lead.company),"
+        "   inn = coalesce(c.inn, lead.inn), email = coalesce(c.email, lead.email), phone = "
+        "coalesce(c.phone, "
+        "lead.phone),"
+        "   notes = coalesce(c.notes, 'Source: ' || lead.source_name),"
+        "   owner_user_id = coalesce(c.owner_user_id, lead.assigned_to)"
+        "   FROM lead WHERE c.id = $3 AND c.organization_id = $2 RETURNING c AS whole),"
+        " contact AS (INSERT INTO kvcrm.customer_contacts AS p (organization_id, customer_id, name, email, "
+        "phone,"
+        "   \"position\", is_primary)"
+        "   SELECT organization_id, $3, name, email, phone, \"position\", NOT EXISTS (SELECT 1 FROM"
+        "     kvcrm.customer_contacts q WHERE q.customer_id = $3 AND q.organization_id = $2 AND q.is_primary)"
+        "   FROM lead WHERE $6 RETURNING p.id),"
+        " conversion AS (INSERT INTO kvcrm.lead_conversions (organization_id, lead_id, customer_id, "
+        "contact_id,"
+        "   customer_created, converted_by, before_image)"
+        "   SELECT lead.organization_id, lead.id, $3, (SELECT id FROM contact), false, $5, " BEFORE_IMAGE
+        " || jsonb_build_object('claimed', to_jsonb($7), 'filled', jsonb_strip_nulls(jsonb_build_object("
+        "'company', CASE WHEN before.company IS NULL THEN lead.company END,"
+        "'inn', CASE WHEN before.inn IS NULL THEN lead.inn END,"
+        "'email', CASE WHEN before.email IS NULL THEN lead.email END,"
+        "'phone', CASE WHEN before.phone IS NULL THEN lead.phone END,"
+        "'notes', CASE WHEN before.notes IS NULL THEN 'Source: ' || lead.source_name END,"
+        "'owner_user_id', CASE WHEN before.owner_user_id IS NULL THEN lead.assigned_to END)))"
+        " FROM lead, before)" MARK_CONVERTED "SELECT whole FROM customer"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kLockCustomer{
     "conversion.lock_customer",
     "SELECT 1 FROM kvcrm.customers WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR NO KEY "
     "UPDATE"};
 
+// The rest of a customer stays hidden from who may not read customers.
+const pg::Statement<pg::Uuid, pg::Uuid> kCustomerUnread{
+    "conversion.customer_unread",
+    "SELECT jsonb_populate_record(NULL::kvcrm.customers, jsonb_build_object('id', $1, 'organization_id', "
+    "$2))"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kContacts{
+    "conversion.contacts",
+    "SELECT l.name, c.name, c.email, c.phone FROM kvcrm.leads l JOIN kvcrm.customer_contacts c"
+    " ON c.organization_id = l.organization_id WHERE l.id = $1 AND l.organization_id = $2 AND c.customer_id "
+    "= $3"};
+
+const pg::Statement<pg::Uuid> kRequiredFields{
+    "conversion.required_fields",
+    "SELECT ARRAY(SELECT jsonb_array_elements_text(settings -> 'conversion_required'))"
+    " FROM kvcrm.organizations WHERE id = $1 AND settings ? 'conversion_required'"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kFields{
+    "conversion.fields", "SELECT to_jsonb(l) FROM kvcrm.leads l WHERE id = $1 AND organization_id = $2"};
+
+const pg::Statement<pg::Json> kSettingFields{
+    "conversion.setting_fields",
+    "SELECT CASE WHEN NOT jsonb_path_exists($1, 'strict $.conversion_required[*] ? (@.type() != "
+    "\"string\")', '{}', true)"
+    " AND jsonb_typeof($1 -> 'conversion_required') = 'array'"
+    " THEN ARRAY(SELECT jsonb_array_elements_text($1 -> 'conversion_required')) END"};
+
+// What a conversion needs unless the organization's settings say otherwise. "|" stands between alternatives.
+const std::vector<std::string> kDefaultRequired = {"name", "company|email|phone"};
+constexpr std::string_view kCustomPrefix = "custom_fields.";
+constexpr const char* kRequiredSetting = "conversion_required";
+
+std::vector<std::string_view> Alternatives(std::string_view requirement) {
+  std::vector<std::string_view> fields;
+  for (std::size_t start = 0; start <= requirement.size();) {
+    const std::size_t end = std::min(requirement.find('|', start), requirement.size());
+    fields.push_back(requirement.substr(start, end - start));
+    start = end + 1;
+  }
+  return fields;
+}
+
+bool HasField(pg::Json lead, std::string_view field) {
+  if (field.rfind(kCustomPrefix, 0) == 0) {
+    const pg::JsonMember custom = pg::FindMember(lead, "custom_fields");
+    return custom.kind == pg::JsonMember::Kind::kObject &&
+           HasField(custom.value, field.substr(kCustomPrefix.size()));
+  }
+  const pg::JsonMember member = pg::FindMember(lead, field);
+  return member.kind != pg::JsonMember::Kind::kMissing && member.kind != pg::JsonMember::Kind::kNull;
+}
+
+// Throws 23514 that names every field the conversion lacks.
+void RequireFields(const crm::Lead& lead) {
+  const pg::Rows own = kRequiredFields(lead.caller.organization);
+  // The default holds for most leads, and what was read with the lead's lock shows it.
+  if (own.empty() && (lead.company || lead.email || lead.phone)) return;
+  const std::vector<std::string> required =
+      own.empty() ? kDefaultRequired : own.Get<std::vector<std::string>>(0, 0);
+  const pg::Rows rows = kFields(lead.id, lead.caller.organization);
+  if (rows.empty()) return;
+  const auto fields = rows.Get<pg::Json>(0, 0);
+  std::string missing, first;
+  for (const std::string& requirement : required) {
+    bool filled = false;
+    std::string names;
+    for (const std::string_view field : Alternatives(requirement)) {
+      filled = filled || HasField(fields, field);
+      names += (names.empty() ? "" : " or ") + std::string(field);
+    }
+    if (filled) continue;
+    if (first.empty()) first = Alternatives(requirement).front();
+    missing += (missing.empty() ? "" : ", ") + names;
+  }
+  if (missing.empty()) return;
+  throw Error(ERRCODE_CHECK_VIOLATION, "the conversion requires fields that are empty")
+      .Detail("Empty: " + missing + ".")
+      .Hint("Fill them in first. The organization's settings may name others as conversion_required.")
+      .Column(first.c_str());
+}
+
+// Whether the customer has the lead's person among its contacts: the same e-mail; the same phone and a name
+// that may be the same (colleagues share a switchboard); or the same name where either has no e-mail.
+bool HasContact(const crm::Lead& lead, const pg::Uuid& customer) {
+  const pg::Rows rows = kContacts(lead.id, lead.caller.organization, customer);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    const auto email = rows.Get<OptionalText>(i, 2);
+    if (email && lead.email && text::NormalizeEmail(*email) == *lead.email) return true;
+    const match::NameLevel names = match::CompareNames(text::NormalizePersonName(rows.Get<std::string>(i, 0)),
+                                                       text::NormalizePersonName(rows.Get<std::string>(i, 1)))
+                                       .level;
+    const bool same_name = names == match::NameLevel::kExact || names == match::NameLevel::kEquivalent;
+    const bool may_be = same_name || names == match::NameLevel::kTypo ||
+                        names == match::NameLevel::kInitials || names == match::NameLevel::kPartial;
+    if (may_be && lead.phone && rows.Get<OptionalText>(i, 3) == lead.phone) return true;
+    if (same_name && (!email || !lead.email)) return true;
+  }
+  return false;
+}
+
 // Two companies are compatible when one is unknown or both read alike.
 bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
   return !a || !b || text::Fold(*a) == text::Fold(*b);
 }
 
-// Claims the lead's identities for `candidate`, then looks whose they are. Returns the customer they lead to:
+struct Match {
+  OptionalUuid customer;             // that owns one of the lead's identities
+  std::vector<std::string> claimed;  // kinds that were free
+};
+
+// Claims the lead's identities for `candidate`, then looks whose they are. Finds the customer they lead to:
 // an INN is enough by itself, e-mail and phone need a compatible company.
-OptionalUuid ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const crm::Lead& lead) {
+Match ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const crm::Lead& lead) {
+  Match match;
   const std::uint64_t wanted =
       static_cast<std::uint64_t>(lead.email.has_value()) + lead.inn.has_value() + lead.phone.has_value();
-  if (wanted == 0) return std::nullopt;
-  if (kClaim(organization, candidate, lead.email, lead.inn, lead.phone).size() == wanted) return std::nullopt;
+  if (wanted == 0) return match;
+  const pg::Rows claimed = kClaim(organization, candidate, lead.email, lead.inn, lead.phone);
+  for (std::uint64_t i = 0; i < claimed.size(); ++i) match.claimed.push_back(claimed.Get<std::string>(i, 0));
+  if (claimed.size() == wanted) return match;
   const pg::Rows owners = kOwners(organization, candidate, lead.email, lead.inn, lead.phone);
   for (std::uint64_t i = 0; i < owners.size(); ++i) {
     const bool by_inn = owners.Get<std::string>(i, 0) == "inn";
-    if (by_inn || CompatibleCompanies(lead.company, owners.Get<OptionalText>(i, 2)))
-      return owners.Get<pg::Uuid>(i, 1);
+    if (by_inn || CompatibleCompanies(lead.company, owners.Get<OptionalText>(i, 2))) {
+      match.customer = owners.Get<pg::Uuid>(i, 1);
+      return match;
+    }
   }
-  return std::nullopt;
-}
-
-void RequireConvert(const crm::Lead& lead) {
-  if (lead.caller.Can(Permission::kLeadsConvert)) return;
-  if (lead.caller.Can(Permission::kLeadsConvertOwn) && lead.caller.Is(lead.assignee)) return;
-  crm::RaiseNotAllowed(Permission::kLeadsConvert);
+  return match;
 }
 
 }  // namespace
@@ -139,13 +258,40 @@ OnMatch ParseOnMatch(const OptionalText& text) {
   throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_match must be link, create or error");
 }
 
+void RequireConvert(const Lead& lead) {
+  if (lead.caller.Can(Permission::kLeadsConvert)) return;
+  if (lead.caller.Can(Permission::kLeadsConvertOwn) && lead.caller.Is(lead.assignee)) return;
+  RaiseNotAllowed(Permission::kLeadsConvert);
+}
+
+void CheckRequiredSetting(pg::Json settings) {
+  const pg::JsonMember setting = pg::FindMember(settings, kRequiredSetting);
+  if (setting.kind == pg::JsonMember::Kind::kMissing) return;
+  const pg::Rows rows = kSettingFields(settings);
+  const auto refuse = [](std::string detail) {
+    throw Error(ERRCODE_CHECK_VIOLATION, "setting conversion_required is not a list of lead fields")
+        .Detail(std::move(detail))
+        .Hint("For example [\"name\", \"company|email|phone\", \"custom_fields.budget\"].")
+        .Column("settings");
+  };
+  if (rows.IsNull(0, 0)) refuse("");
+  for (const std::string& requirement : rows.Get<std::vector<std::string>>(0, 0)) {
+    for (const std::string_view field : Alternatives(requirement)) {
+      const bool custom = field.rfind(kCustomPrefix, 0) == 0 && field.size() > kCustomPrefix.size();
+      if (!custom && LeadColumnNamed(field) < 0) refuse("Unknown field: " + std::string(field) + ".");
+    }
+  }
+}
+
 pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_match,
                      const OptionalUuid& organization) {
   const Lead lead = FindLead(id, organization, Lock::kRow);
   RequireConvert(lead);
   const pg::Uuid& home = lead.caller.organization;
-  if (lead.converted) return kCustomer(*lead.customer, home);
+  const bool reads_customers = lead.caller.Can(Permission::kCustomersRead);
+  if (lead.converted) return (reads_customers ? kCustomer : kCustomerUnread)(*lead.customer, home);
   RequireNotGone(lead);
+  RequireFields(lead);
 
   const PipelineScope stages(home);
   const Pipeline& pipeline = stages.pipeline();
@@ -156,22 +302,35 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   const pg::Uuid created = NewUuid();
   OptionalUuid existing = named;
   const Authorized authorized;
-  const OptionalUuid owner = ClaimOrFind(home, named ? *named : created, lead);
-  if (!existing && owner && on_match == OnMatch::kLink) existing = owner;
-  if (!existing && owner && on_match == OnMatch::kError) {
+  Match match = ClaimOrFind(home, named ? *named : created, lead);
+  if (!named && match.customer && on_match == OnMatch::kLink) {
+    // The owner may be gone by the time its lock is ours, when its own conversion was reverted: then the
+    // identities are free.
+    while (match.customer && kLockCustomer(*match.customer, home).empty()) {
+      pg::CheckForInterrupts();
+      Match again = ClaimOrFind(home, created, lead);
+      again.claimed.insert(again.claimed.end(), match.claimed.begin(), match.claimed.end());
+      match = std::move(again);
+    }
+    existing = match.customer;
+  }
+  if (!existing && match.customer && on_match == OnMatch::kError) {
     throw Error(ERRCODE_UNIQUE_VIOLATION, "a customer with the same INN, e-mail or phone exists")
-        .Detail(lead.caller.Can(Permission::kCustomersRead) ? "Customer " + owner->Text() + "." : "")
+        .Detail(reads_customers ? "Customer " + match.customer->Text() + "." : "")
         .Hint("Link to it with on_match => 'link', or pass on_match => 'create'.");
   }
-  if (existing) {
-    if (kLockCustomer(*existing, home).empty()) throw Error(kNotFound, "customer not found");
-    if (!named) kHandOver(home, created, *existing);
-  }
+  if (named && kLockCustomer(*named, home).empty()) throw Error(kNotFound, "customer not found");
   LogScope log;
-  const auto& convert = existing ? kConvertToExisting : kConvertToNew;
-  pg::Rows rows = convert(lead.id, home, existing.value_or(created), target_stage, lead.caller.user);
+  if (!existing) {
+    pg::Rows rows = kConvertToNew(lead.id, home, created, target_stage, lead.caller.user);
+    log.Write();
+    return rows;
+  }
+  if (!named) kHandOver(home, created, *existing);
+  pg::Rows rows = kConvertToExisting(lead.id, home, *existing, target_stage, lead.caller.user,
+                                     !HasContact(lead, *existing), match.claimed);
   log.Write();
-  return rows;
+  return reads_customers ? std::move(rows) : kCustomerUnread(*existing, home);
 }
 
 }  // namespace kvcrm::crm

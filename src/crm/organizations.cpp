@@ -1,6 +1,7 @@
 // Organizations: creation with defaults, settings.
 #include "crm/organizations.hpp"
 
+#include "crm/conversion.hpp"
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
@@ -164,6 +165,11 @@ KVCRM_FUNCTION(organizations_before) {
   }
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "organization");
   crm::NormalizeObject(row, at[kSettings], "organization");
+  if (!old || crm::Changed(row, *old, at[kSettings])) {
+    const pg::AsOwner owner;
+    const pg::Session session(pg::Access::kWrite);
+    crm::CheckRequiredSetting(row.Get<pg::Json>(at[kSettings]));
+  }
   if (!row.IsNull(at[kCountry]) && !text::IsKnownRegion(crm::ViewText(row.At(at[kCountry])))) {
     throw Error(ERRCODE_CHECK_VIOLATION, "default_country is not a known country")
         .Hint("Use an ISO 3166-1 alpha-2 code such as RU.")

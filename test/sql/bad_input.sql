@@ -23,12 +23,14 @@ SELECT test.keep('lead_b', id) FROM kvcrm.create_lead('Other', organization_id =
 INSERT INTO kvcrm.lead_stage_transitions (organization_id, from_stage_id, to_stage_id) VALUES (test.id('a'), test.stage('a', 1), test.stage('a', 2));
 SELECT test.keep('activity', id) FROM kvcrm.log_activity(test.id('lead'), 'task', 'Задача');
 SELECT test.keep('activity_b', id) FROM kvcrm.log_activity(test.id('lead_b'), 'note', 'x');
-SELECT test.keep('customer', c.id) FROM kvcrm.create_lead('Клиент', inn => '7707083893', organization_id => test.id('a')) l, LATERAL kvcrm.qualify_lead(l.id) c;
+SELECT test.keep('converted', id) FROM kvcrm.create_lead('Клиент', inn => '7707083893', organization_id => test.id('a'));
+SELECT test.keep('customer', id) FROM kvcrm.qualify_lead(test.id('converted'));
 SELECT kvcrm.add_member(test.id('stranger'), 'sales_team', organization_id => test.id('b')) IS NOT NULL;
 
 -- A good value for an argument, as SQL; null where the default is good.
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
     SELECT CASE
+        WHEN function = 'revert_conversion' AND argument = 'lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
         WHEN argument = 'lead_id' OR argument LIKE '%lead_id' THEN quote_literal(test.id('lead')) || '::uuid'
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'

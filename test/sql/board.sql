@@ -223,6 +223,7 @@ SELECT is((SELECT row(l.status, s.name) FROM kvcrm.leads l JOIN kvcrm.lead_stage
 
 INSERT INTO test.ids VALUES ('r', gen_random_uuid());
 SELECT kvcrm.create_organization('Report', 'en', owner_id => test.id('owner_b'), organization_id => test.id('r')) IS NOT NULL \g /dev/null
+UPDATE kvcrm.organizations SET settings = '{"conversion_required": ["name"]}' WHERE id = test.id('r');
 SELECT kvcrm.add_member(test.id('rep_b'), 'sales_team', 'Rita', organization_id => test.id('r')) IS NOT NULL \g /dev/null
 INSERT INTO kvcrm.leads (organization_id, name, source, assigned_to, created_at)
 SELECT test.id('r'), 'R' || n, CASE WHEN n <= 4 THEN 'website' END, CASE WHEN n % 2 = 0 THEN test.id('rep_b') END, '2026-01-01' FROM generate_series(1, 8) AS n;

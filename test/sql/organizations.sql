@@ -128,8 +128,8 @@ SELECT is(t.try('new', $$ SELECT kvcrm.accept_invitation(t.id('north')) $$), 'PT
 INSERT INTO kvcrm.lead_activities (id, organization_id, lead_id, type, title, assigned_to, completed_at)
 VALUES (t.id('open_task'), t.id('north'), t.id('lead_far'), 'task', 'Open', t.id('rep'), NULL),
        (t.id('done_task'), t.id('north'), t.id('lead_far'), 'task', 'Done', t.id('rep'), now());
-INSERT INTO kvcrm.leads (id, organization_id, name, assigned_to)
-SELECT t.id(lead), t.id('north'), lead, t.id('rep') FROM unnest(ARRAY['lead_won', 'lead_lost', 'lead_gone']) AS lead;
+INSERT INTO kvcrm.leads (id, organization_id, name, company, assigned_to)
+SELECT t.id(lead), t.id('north'), lead, lead, t.id('rep') FROM unnest(ARRAY['lead_won', 'lead_lost', 'lead_gone']) AS lead;
 SELECT kvcrm.qualify_lead(t.id('lead_won')) \g /dev/null
 SELECT kvcrm.delete_lead(t.id('lead_gone')) \g /dev/null
 SELECT kvcrm.move_lead(t.id('lead_lost'), (SELECT id FROM kvcrm.lead_stages WHERE organization_id = t.id('north') AND name = 'Lost'), lost_reason => 'price') \g /dev/null

@@ -42,6 +42,7 @@ BEGIN
         roles := '{owner,admin,sales_manager,sales_team}';
         INSERT INTO test.organizations VALUES (org);
         PERFORM kvcrm.create_organization('O' || n, 'en', owner_id => users[n], organization_id => org);
+        UPDATE kvcrm.organizations SET settings = '{"conversion_required": ["name"]}' WHERE id = org;
         FOR i IN 1..3 LOOP
             teams := teams || test.random_id();
             INSERT INTO kvcrm.teams (id, organization_id, name) VALUES (teams[i], org, 'T' || i);

@@ -130,6 +130,8 @@ DO $$
 BEGIN
     PERFORM kvcrm.create_organization('Альфа', owner_id => test.id('owner'), owner_name => 'Ольга', organization_id => test.id('a'));
     PERFORM kvcrm.create_organization('Beta', 'en', owner_id => test.id('owner_b'), organization_id => test.id('b'));
+    -- Most suites convert leads that are no more than a name.
+    UPDATE kvcrm.organizations SET settings = '{"conversion_required": ["name"]}';
     PERFORM kvcrm.add_member(test.id('admin'), 'admin', 'Андрей', organization_id => test.id('a'));
     PERFORM kvcrm.add_member(test.id('manager'), 'sales_manager', 'Мария', organization_id => test.id('a'));
     PERFORM kvcrm.add_member(test.id('rep'), 'sales_team', 'Роман', organization_id => test.id('a'));
