@@ -1,0 +1,199 @@
+#include "match/keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include "match/company_comparison.hpp"
+#include "match/email_address.hpp"
+#include "match/name_comparison.hpp"
+#include "text/skeleton.hpp"
+
+namespace kvcrm::match {
+
+namespace {
+
+// What a hash is of. A part of the hash: never renumber without raising the derivation version.
+enum class Kind : std::uint8_t {
+  kEmail = 1,
+  kPhone,
+  kInnAndName,
+  kCompanyAndName,
+  kCompanyAndInitials,
+  kDomainAndName,
+  kFullName,
+  kCompanyWords,
+  kValue = 64,  // + Value
+};
+
+// A 64-bit hash that is the same on every machine, for it is stored. FNV-1a with the finalizer of
+// MurmurHash3, which spreads it over all bits: sorting and indexes see the leading ones.
+class Hash {
+ public:
+  Hash(std::string_view organization, Kind kind) {
+    Add(organization);
+    Byte(static_cast<unsigned char>(kind));
+  }
+
+  Hash& Add(std::string_view bytes) {
+    for (const char c : bytes) Byte(static_cast<unsigned char>(c));
+    Byte(0);  // ends the part: ("ab", "c") isn't ("a", "bc")
+    return *this;
+  }
+
+  // Never 0, which stands for no value.
+  std::int64_t Finish() const {
+    std::uint64_t h = state_;
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdULL;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53ULL;
+    h ^= h >> 33;
+    return h == 0 ? 1 : static_cast<std::int64_t>(h);
+  }
+
+ private:
+  void Byte(unsigned char byte) {
+    state_ ^= byte;
+    state_ *= 0x100000001b3ULL;
+  }
+
+  std::uint64_t state_ = 0xcbf29ce484222325ULL;
+};
+
+// The subscriber's number without country code or trunk prefix, as far as that can be told without a
+// numbering plan: the last ten digits.
+std::string_view Subscriber(std::string_view phone) {
+  if (!phone.empty() && phone.front() == '+') phone.remove_prefix(1);
+  return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
+}
+
+// The parts of a name by which keys are made: family name and given name, which may have been mistaken for
+// each other, as skeletons without repetition, and the initials of both. Initials are known also where the
+// given name isn't.
+struct NameParts {
+  std::array<std::string, 2> parts;
+  std::size_t count = 0;
+  std::array<char, 2> initials = {};
+
+  explicit NameParts(std::string_view stored) {
+    const std::string_view family = FamilyName(stored), given = GivenName(stored);
+    for (const std::string_view part : {family, given}) {
+      std::string skeleton = text::Skeleton(part);
+      if (skeleton.size() < 2 || (count > 0 && parts[0] == skeleton)) continue;
+      parts[count++] = std::move(skeleton);
+    }
+    if (family.empty()) return;
+    initials[0] = family.front();
+    if (!given.empty()) {
+      initials[1] = given.front();
+    } else if (const std::size_t initial = stored.find(" I"); initial + 2 < stored.size()) {
+      initials[1] = stored[initial + 2];
+    }
+    if (initials[1] == 0) initials = {};
+    if (initials[1] < initials[0]) std::swap(initials[0], initials[1]);
+  }
+};
+
+constexpr std::size_t kMaxCoreWords = 16;
+
+struct CoreWords {
+  std::array<std::string_view, kMaxCoreWords> words;
+  std::size_t count = 0;
+
+  explicit CoreWords(std::string_view core) {
+    for (std::size_t start = 0; start < core.size() && count < kMaxCoreWords;) {
+      const std::size_t end = std::min(core.find(' ', start), core.size());
+      if (end > start) words[count++] = core.substr(start, end - start);
+      start = end + 1;
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view organization) {
+  std::vector<std::int64_t> keys;
+  keys.reserve(16);
+  const auto add = [&](Kind kind, auto... values) {
+    Hash hash(organization, kind);
+    (hash.Add(values), ...);
+    keys.push_back(hash.Finish());
+  };
+
+  const NameParts name(record.name);
+  if (!record.email.empty()) {
+    add(Kind::kEmail, record.email);
+    const std::string_view domain = EmailAddress(record.email).domain;
+    if (!domain.empty() && !IsFreeMail(domain)) {
+      for (std::size_t i = 0; i < name.count; ++i)
+        add(Kind::kDomainAndName, domain, std::string_view(name.parts[i]));
+    }
+  }
+  if (!record.phone.empty()) add(Kind::kPhone, Subscriber(record.phone));
+  if (!record.inn.empty()) {
+    for (std::size_t i = 0; i < name.count; ++i)
+      add(Kind::kInnAndName, record.inn, std::string_view(name.parts[i]));
+    if (name.count == 0) add(Kind::kInnAndName, record.inn, std::string_view());
+  }
+  if (name.count == 2) {
+    const bool ordered = name.parts[0] < name.parts[1];
+    add(Kind::kFullName, std::string_view(name.parts[!ordered]), std::string_view(name.parts[ordered]));
+  }
+
+  if (const std::string_view core = CompanyCore(record.company); !core.empty()) {
+    const CoreWords words(core);
+    if (words.count <= 3) {
+      // Words may have been run together.
+      std::string joined;
+      for (std::size_t i = 0; i < words.count; ++i) joined.append(words.words[i]);
+      const std::string_view company = joined;
+      for (std::size_t i = 0; i < name.count; ++i)
+        add(Kind::kCompanyAndName, company, std::string_view(name.parts[i]));
+      if (name.initials[0] != 0)
+        add(Kind::kCompanyAndInitials, company, std::string_view(name.initials.data(), 2));
+      if (name.count == 0) add(Kind::kCompanyAndName, company, std::string_view());
+    } else {
+      // A long name or an address rarely is written twice the same: its longest words stand for it.
+      std::array<std::string_view, kMaxCoreWords> sorted = words.words;
+      std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(words.count),
+                [](std::string_view a, std::string_view b) {
+                  return a.size() != b.size() ? a.size() > b.size() : a < b;
+                });
+      const std::string first = text::Skeleton(sorted[0]), second = text::Skeleton(sorted[1]);
+      for (std::size_t i = 0; i < name.count; ++i) {
+        add(Kind::kCompanyAndName, std::string_view(first), std::string_view(name.parts[i]));
+        add(Kind::kCompanyAndName, std::string_view(second), std::string_view(name.parts[i]));
+      }
+      add(Kind::kCompanyWords, std::string_view(std::min(first, second)),
+          std::string_view(std::max(first, second)));
+    }
+  }
+
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+ValueHashes HashValues(const Record& record, std::string_view organization) {
+  ValueHashes hashes;
+  const auto set = [&](Value value, std::string_view bytes) {
+    if (bytes.empty()) return;
+    const auto slot = static_cast<std::size_t>(value);
+    const auto kind = static_cast<Kind>(static_cast<std::size_t>(Kind::kValue) + slot);
+    hashes.of[slot] = Hash(organization, kind).Add(bytes).Finish();
+  };
+  set(Value::kFamilyName, FamilyName(record.name));
+  set(Value::kGivenName, GivenName(record.name));
+  set(Value::kCompany, CompanyCore(record.company));
+  set(Value::kDomain, EmailAddress(record.email).domain);
+  set(Value::kEmail, record.email);
+  set(Value::kPhone, Subscriber(record.phone));
+  set(Value::kInn, record.inn);
+  return hashes;
+}
+
+std::uint32_t LeastCommon(std::uint32_t records) { return std::max<std::uint32_t>(8, records / 20000); }
+
+}  // namespace kvcrm::match

@@ -1,0 +1,288 @@
+#include "match/model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "match/company_comparison.hpp"
+#include "match/edit_distance.hpp"
+#include "match/email_address.hpp"
+#include "match/name_comparison.hpp"
+#include "text/inn.hpp"
+
+namespace kvcrm::match {
+
+namespace {
+
+// --- Levels and weights ---
+
+// Indexes into kLevels. The first part of a name is the field.
+enum : int {
+  kNameExact,
+  kNameEquivalent,
+  kNameTypo,
+  kNameInitials,
+  kNamePartial,
+  kNameFamilyOnly,
+  kNameGivenOnly,
+  kNameDifferent,
+  kNameMissing,
+  kCompanyExact,
+  kCompanyOtherForm,
+  kCompanyTypo,
+  kCompanyPartial,
+  kCompanyDifferent,
+  kCompanyMissing,
+  kEmailExact,
+  kEmailRole,
+  kEmailTypo,
+  kEmailLocalPart,
+  kEmailDomain,
+  kEmailColleague,
+  kEmailDifferent,
+  kEmailMissing,
+  kPhoneExact,
+  kPhoneSameFirm,
+  kPhoneTypo,
+  kPhoneDifferent,
+  kPhoneMissing,
+  kInnExact,
+  kInnSameFirm,
+  kInnTypo,
+  kInnDifferent,
+  kInnUnclear,
+  kInnMissing,
+  kLevelCount,
+};
+
+// Where two fields say the same thing (a company's name, its INN and its domain; a switchboard and the firm),
+// the second has a level of its own with the little that it adds: weights may be added up only for fields
+// that are independent.
+constexpr Level kLevels[] = {
+    {"name", "exact", 12.0},      {"name", "equivalent", 11.0},   {"name", "typo", 9.0},
+    {"name", "initials", 6.5},    {"name", "partial", 4.0},       {"name", "family_only", -4.0},
+    {"name", "given_only", -5.0}, {"name", "different", -10.0},   {"name", "missing", 0.0},
+
+    {"company", "exact", 9.0},    {"company", "other_form", 6.0}, {"company", "typo", 8.0},
+    {"company", "partial", 4.0},  {"company", "different", -2.5}, {"company", "missing", 0.0},
+
+    {"email", "exact", 13.0},     {"email", "role", 3.0},         {"email", "typo", 9.0},
+    {"email", "local_part", 3.0}, {"email", "domain", 5.0},       {"email", "colleague", -1.0},
+    {"email", "different", -1.5}, {"email", "missing", 0.0},
+
+    {"phone", "exact", 12.0},     {"phone", "same_firm", 5.0},    {"phone", "typo", 8.0},
+    {"phone", "different", -1.5}, {"phone", "missing", 0.0},
+
+    {"inn", "exact", 8.0},        {"inn", "same_firm", 1.0},      {"inn", "typo", 3.0},
+    {"inn", "different", -6.0},   {"inn", "unclear", -2.0},       {"inn", "missing", 0.0},
+};
+static_assert(std::size(kLevels) == kLevelCount);
+
+// Odds that a pair taken at random among ten thousand records is a duplicate: one record in five has one.
+constexpr double kPrior = -15.6;
+
+// --- How common a value is ---
+
+// In what share of records a value occurs that nothing is known about: what the weights above were meant for.
+constexpr double kTypicalShare[kValueCount] = {
+    1.0 / 400,         // family name
+    1.0 / 60,          // given name
+    1.0 / 2000,        // company
+    1.0 / 2000,        // domain
+    0,          0, 0,  // e-mail, phone, INN: shares say nothing, they are counted (below)
+};
+// Shares are counted as if that many records with typical values had been seen before.
+constexpr double kImaginaryRecords = 500;
+// No value's frequency changes a weight by more. Bits.
+constexpr double kMostAdjustment = 4;
+
+double Clamped(double bits) { return std::clamp(bits, -kMostAdjustment, kMostAdjustment); }
+
+double Adjustment(const Frequencies& frequencies, Value value) {
+  const auto slot = static_cast<std::size_t>(value);
+  const double typical = kTypicalShare[slot], records = frequencies.records;
+  if (records == 0) return 0;
+  const double count = std::max<double>(frequencies.of[slot], 1);
+  const double share = (count + typical * kImaginaryRecords) / (records + kImaginaryRecords);
+  return Clamped(std::log2(typical / share));
+}
+
+// Of a value that belongs to one person: it loses by every further record beyond a few.
+double SharedAdjustment(const Frequencies& frequencies, Value value) {
+  constexpr double kUsual = 3;
+  const double count = frequencies.of[static_cast<std::size_t>(value)];
+  return count <= kUsual ? 0 : Clamped(-std::log2(count / kUsual));
+}
+
+// --- Fields ---
+
+struct Found {
+  int level;
+  double adjustment = 0;
+};
+
+Found FindName(const Record& a, const Record& b, const Frequencies& frequencies) {
+  const NameComparison comparison = CompareNames(a.name, b.name);
+  const auto adjustment = [&] {
+    double bits = 0;
+    const std::string_view family = FamilyName(a.name), given = GivenName(a.name);
+    if (!family.empty() && family == FamilyName(b.name)) bits += Adjustment(frequencies, Value::kFamilyName);
+    if (!given.empty() && given == GivenName(b.name)) bits += Adjustment(frequencies, Value::kGivenName);
+    return Clamped(bits);
+  };
+  switch (comparison.level) {
+    case NameLevel::kExact:
+      return {kNameExact, adjustment()};
+    case NameLevel::kEquivalent:
+      return {kNameEquivalent, adjustment()};
+    case NameLevel::kTypo:
+      return {kNameTypo, adjustment()};
+    case NameLevel::kInitials:
+      return {kNameInitials, adjustment()};
+    case NameLevel::kPartial:
+      return {kNamePartial, adjustment()};
+    case NameLevel::kFamilyOnly:
+      return {kNameFamilyOnly};
+    case NameLevel::kGivenOnly:
+      return {kNameGivenOnly};
+    case NameLevel::kDifferent:
+      return {kNameDifferent};
+    case NameLevel::kMissing:
+      break;
+  }
+  return {kNameMissing};
+}
+
+Found FindCompany(const Record& a, const Record& b, const Frequencies& frequencies) {
+  const CompanyComparison comparison = CompareCompanies(a.company, b.company);
+  switch (comparison.level) {
+    case CompanyLevel::kExact:
+      return {kCompanyExact, Adjustment(frequencies, Value::kCompany)};
+    case CompanyLevel::kOtherForm:
+      return {kCompanyOtherForm, Adjustment(frequencies, Value::kCompany)};
+    case CompanyLevel::kTypo:
+      return {kCompanyTypo};
+    case CompanyLevel::kPartial:
+      return {kCompanyPartial};
+    case CompanyLevel::kDifferent:
+      return {kCompanyDifferent};
+    case CompanyLevel::kMissing:
+      break;
+  }
+  return {kCompanyMissing};
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+std::string_view WithoutDigits(std::string_view text) {
+  while (!text.empty() && IsDigit(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// A slip of the pen in one of two addresses. Digits don't count as slips: ivanov1 and ivanov2 are two people.
+bool IsEmailTypo(const EmailAddress& a, const EmailAddress& b) {
+  if (a.domain == b.domain) {
+    const std::size_t length = std::min(a.local.size(), b.local.size());
+    if (length < 4) return false;
+    if (WithoutDigits(a.local) == WithoutDigits(b.local)) return false;
+    return EditDistance(a.local, b.local, 2) <= (length >= 10 ? 2 : 1);
+  }
+  if (a.local != b.local) return false;
+  return !(IsFreeMail(a.domain) && IsFreeMail(b.domain)) && EditDistance(a.domain, b.domain, 2) <= 2;
+}
+
+Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
+  if (a.email.empty() || b.email.empty()) return {kEmailMissing};
+  const EmailAddress x(a.email), y(b.email);
+  if (a.email == b.email) {
+    if (IsRole(x.local)) return {kEmailRole};
+    return {kEmailExact, SharedAdjustment(frequencies, Value::kEmail)};
+  }
+  const bool role = IsRole(x.local) || IsRole(y.local);
+  if (!role && IsEmailTypo(x, y)) return {kEmailTypo};
+  if (x.domain == y.domain && !IsFreeMail(x.domain)) return {same_firm ? kEmailColleague : kEmailDomain};
+  if (x.local == y.local && x.local.size() >= 5 && !role) return {kEmailLocalPart};
+  return {kEmailDifferent};
+}
+
+// The last ten digits: country codes and trunk prefixes are written or not.
+std::string_view Subscriber(std::string_view phone) {
+  if (!phone.empty() && phone.front() == '+') phone.remove_prefix(1);
+  return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
+}
+
+Found FindPhone(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
+  if (a.phone.empty() || b.phone.empty()) return {kPhoneMissing};
+  const std::string_view x = Subscriber(a.phone), y = Subscriber(b.phone);
+  if (x == y) return {same_firm ? kPhoneSameFirm : kPhoneExact, SharedAdjustment(frequencies, Value::kPhone)};
+  if (std::min(x.size(), y.size()) >= 7 && EditDistance(x, y, 1) <= 1) return {kPhoneTypo};
+  return {kPhoneDifferent};
+}
+
+Found FindInn(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
+  if (a.inn.empty() || b.inn.empty()) return {kInnMissing};
+  if (a.inn == b.inn)
+    return {same_firm ? kInnSameFirm : kInnExact, SharedAdjustment(frequencies, Value::kInn)};
+  const bool valid = text::IsValidInn(a.inn) && text::IsValidInn(b.inn);
+  if (valid) return {kInnDifferent};
+  return {EditDistance(a.inn, b.inn, 1) <= 1 ? kInnTypo : kInnUnclear};
+}
+
+constexpr std::size_t kFieldCount = 5;
+
+// The level of each field, in the order of the waterfall; returns the weight.
+double Assess(const Record& a, const Record& b, const Frequencies& frequencies, const Model& model,
+              std::array<Found, kFieldCount>& found) {
+  found[0] = FindName(a, b, frequencies);
+  found[1] = FindCompany(a, b, frequencies);
+  const int company = found[1].level;
+  bool same_firm = company == kCompanyExact || company == kCompanyOtherForm || company == kCompanyTypo;
+  found[2] = FindEmail(a, b, same_firm, frequencies);
+  same_firm = same_firm || found[2].level == kEmailDomain;
+  found[3] = FindPhone(a, b, same_firm, frequencies);
+  found[4] = FindInn(a, b, same_firm, frequencies);
+  double weight = model.prior;
+  for (const Found& field : found)
+    weight += model.weights[static_cast<std::size_t>(field.level)] + field.adjustment;
+  return weight;
+}
+
+}  // namespace
+
+const std::vector<Level>& Levels() {
+  static const std::vector<Level> levels(std::begin(kLevels), std::end(kLevels));
+  return levels;
+}
+
+const Model& ShippedModel() {
+  static const Model model = [] {
+    Model shipped{.prior = kPrior, .weights = {}};
+    for (const Level& level : kLevels) shipped.weights.push_back(level.weight);
+    return shipped;
+  }();
+  return model;
+}
+
+Comparison Compare(const Record& a, const Record& b, const Frequencies& frequencies, const Model& model) {
+  std::array<Found, kFieldCount> found;
+  Comparison comparison;
+  comparison.weight = Assess(a, b, frequencies, model, found);
+  comparison.probability = ProbabilityOf(comparison.weight);
+  comparison.evidence.reserve(kFieldCount);
+  for (const Found& field : found) {
+    comparison.evidence.push_back({field.level,
+                                   model.weights[static_cast<std::size_t>(field.level)] + field.adjustment,
+                                   field.adjustment});
+  }
+  return comparison;
+}
+
+double Score(const Record& a, const Record& b, const Frequencies& frequencies, const Model& model) {
+  std::array<Found, kFieldCount> found;
+  return Assess(a, b, frequencies, model, found);
+}
+
+double ProbabilityOf(double weight) { return 1 / (1 + std::exp2(-weight)); }
+
+}  // namespace kvcrm::match
