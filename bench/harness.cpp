@@ -40,6 +40,9 @@ constexpr Bar kBars[] = {
     {"import_vs_copy", Direction::kAtLeast, 0.5},
     {"rls_page", Direction::kAtMost, 1.2},
     {"rls_scan", Direction::kAtMost, 2},
+    {"scan_1m_s", Direction::kAtMost, 30},
+    {"scan_1m_mib", Direction::kAtMost, 1024},
+    {"scan_growth", Direction::kAtMost, 1.3},
     {"audit_update", Direction::kAtMost, 2},
     {"board_drag", Direction::kExactly, 1},
 };

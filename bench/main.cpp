@@ -12,13 +12,13 @@ namespace {
 struct Subject {
   const char* name;
   void (*measure)(const bench::Setting&);
-  bool needs_copies;  // the bare ones
+  enum { kNothing, kLeads, kCopies } needs;  // the organization's leads, the bare copies too
 };
 // Those that only read come first; audit last, since it leaves tables with room that a new database lacks.
 constexpr Subject kSubjects[] = {
-    {"rls", bench::MeasureRls, false},        {"growth", bench::MeasureGrowth, false},
-    {"qualify", bench::MeasureQualify, true}, {"board", bench::MeasureBoard, false},
-    {"audit", bench::MeasureAudit, true},
+    {"rls", bench::MeasureRls, Subject::kLeads},          {"growth", bench::MeasureGrowth, Subject::kLeads},
+    {"qualify", bench::MeasureQualify, Subject::kCopies}, {"board", bench::MeasureBoard, Subject::kLeads},
+    {"scan", bench::MeasureScan, Subject::kNothing},      {"audit", bench::MeasureAudit, Subject::kCopies},
 };
 
 }  // namespace
@@ -39,16 +39,20 @@ int main(int argc, char** argv) {
                          bench::Member(0, bench::kOwner),
                          bench::Member(0, bench::kManager)};
   const bool loaded = connection.Value("SELECT to_regclass('bench.run') IS NOT NULL") == "t";
-  // Alone, subjects that only look at leads do without the copies: loading takes half as long.
-  const bool needs_copies =
-      std::any_of(std::begin(kSubjects), std::end(kSubjects),
-                  [&](const Subject& subject) { return subject.needs_copies && is_chosen(subject.name); });
+  // What no chosen subject needs is not loaded: without the copies it takes half as long.
+  const auto needs = [&](auto what) {
+    return std::any_of(std::begin(kSubjects), std::end(kSubjects), [&](const Subject& subject) {
+      return subject.needs >= what && is_chosen(subject.name);
+    });
+  };
+  const bool needs_leads = needs(Subject::kLeads), needs_copies = needs(Subject::kCopies);
   if (!loaded) {
     connection.Run("CREATE SCHEMA bench");
     const std::string id = bench::CreateOrganization(connection, "Bench", 0);
     connection.Run(bench::Printf(
-        "CREATE TABLE bench.run AS SELECT %ld AS scale, '%s'::uuid AS organization, %s AS copied",
-        setting.scale, id.c_str(), needs_copies ? "true" : "false"));
+        "CREATE TABLE bench.run AS SELECT %ld AS scale, '%s'::uuid AS organization, %s AS copied, %s AS "
+        "filled",
+        setting.scale, id.c_str(), needs_copies ? "true" : "false", needs_leads ? "true" : "false"));
     bench::CreateBareCopies(connection);
   }
   connection.Run("SET client_min_messages = warning");
@@ -61,9 +65,11 @@ int main(int argc, char** argv) {
               connection.Value("SHOW synchronous_commit").c_str());
   if (!loaded && needs_copies)
     bench::LoadLeads(setting);
-  else if (!loaded)
+  else if (!loaded && needs_leads)
     bench::FillOrganization(connection, setting.organization, 0, setting.scale);
-  else if (needs_copies && connection.Value("SELECT copied FROM bench.run") == "f")
+  else if (loaded && needs_leads && connection.Value("SELECT filled FROM bench.run") == "f")
+    bench::Fail("the earlier run loaded no leads, and a chosen subject needs them");
+  else if (loaded && needs_copies && connection.Value("SELECT copied FROM bench.run") == "f")
     bench::Fail("the earlier run loaded no copies, and a chosen subject needs them");
   for (const Subject& subject : kSubjects) {
     if (is_chosen(subject.name)) subject.measure(setting);
