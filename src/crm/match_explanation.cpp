@@ -1,0 +1,79 @@
+#include "crm/match_explanation.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+extern "C" {
+#include "utils/numeric.h"
+}
+
+using namespace kvcrm;
+
+namespace {
+
+JsonbValue Text(std::string_view text) {
+  JsonbValue value;
+  value.type = jbvString;
+  value.val.string.val = const_cast<char*>(text.data());
+  value.val.string.len = static_cast<int>(text.size());
+  return value;
+}
+
+// With a fixed number of digits, so that the same comparison always has the same bytes.
+JsonbValue Number(double number, int digits) {
+  double scaled = number;
+  for (int i = 0; i < digits; ++i) scaled *= 10;
+  JsonbValue value;
+  value.type = jbvNumeric;
+  value.val.numeric = int64_div_fast_to_numeric(std::llround(std::clamp(scaled, -1e15, 1e15)), digits);
+  return value;
+}
+
+constexpr int kBitsDigits = 3, kProbabilityDigits = 6;
+
+class Writer {
+ public:
+  void Begin(JsonbIteratorToken token) { pushJsonbValue(&state_, token, nullptr); }
+  JsonbValue* End(JsonbIteratorToken token) { return pushJsonbValue(&state_, token, nullptr); }
+  void Key(std::string_view name) {
+    JsonbValue key = Text(name);
+    pushJsonbValue(&state_, WJB_KEY, &key);
+  }
+  void Put(std::string_view name, JsonbValue value) {
+    Key(name);
+    pushJsonbValue(&state_, WJB_VALUE, &value);
+  }
+
+ private:
+  JsonbParseState* state_ = nullptr;
+};
+
+}  // namespace
+
+namespace kvcrm::crm {
+
+pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model) {
+  const auto& levels = match::Levels();
+  return pg::Call([&] {
+    Writer json;
+    json.Begin(WJB_BEGIN_OBJECT);
+    json.Put("prior", Number(model.prior, kBitsDigits));
+    json.Key("fields");
+    json.Begin(WJB_BEGIN_ARRAY);
+    for (const match::Evidence& evidence : comparison.evidence) {
+      const match::Level& level = levels[static_cast<std::size_t>(evidence.level)];
+      json.Begin(WJB_BEGIN_OBJECT);
+      json.Put("field", Text(level.field));
+      json.Put("level", Text(level.name));
+      json.Put("weight", Number(evidence.weight, kBitsDigits));
+      json.Put("adjustment", Number(evidence.adjustment, kBitsDigits));
+      json.End(WJB_END_OBJECT);
+    }
+    json.End(WJB_END_ARRAY);
+    json.Put("weight", Number(comparison.weight, kBitsDigits));
+    json.Put("probability", Number(comparison.probability, kProbabilityDigits));
+    return pg::Json{JsonbPGetDatum(JsonbValueToJsonb(json.End(WJB_END_OBJECT)))};
+  });
+}
+
+}  // namespace kvcrm::crm
