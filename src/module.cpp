@@ -1,6 +1,7 @@
 // The module: magic block and settings.
+#include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
-#include "pg/postgres.hpp"
+#include "pg/error.hpp"
 #include "text/phone.hpp"
 
 extern "C" {
@@ -13,6 +14,7 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
   kvcrm::crm::DefineSettings();
+  kvcrm::pg::Error::SetRewording(kvcrm::crm::RewordDuplicate);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("kvcrm");
 #endif

@@ -8,6 +8,7 @@
 #include "crm/board_counts.hpp"
 #include "crm/board_rank.hpp"
 #include "crm/bulk_insert.hpp"
+#include "crm/duplicate_policy.hpp"
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
 #include "crm/lead_columns.hpp"
@@ -20,6 +21,7 @@
 #include "pg/json.hpp"
 #include "pg/memo.hpp"
 #include "pg/security.hpp"
+#include "pg/unique_index.hpp"
 #include "text/email.hpp"
 #include "text/fold.hpp"
 #include "text/utf8.hpp"
@@ -37,13 +39,6 @@ namespace {
 
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
-
-const pg::Statement<pg::Uuid, std::string> kBlockingEmail{
-    "lead_rules.blocking_email",
-    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND block_email = $2"};
-const pg::Statement<pg::Uuid, std::string> kBlockingPhone{
-    "lead_rules.blocking_phone",
-    "SELECT id, assigned_to FROM kvcrm.leads WHERE organization_id = $1 AND block_phone = $2"};
 
 // Ends the open stay and begins the next one; reading the first part makes it happen first.
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Timestamp, OptionalUuid> kChangeStay{
@@ -113,6 +108,8 @@ struct Surroundings {
   std::map<pg::Uuid, crm::Caller> callers;
   // Members locked by this statement, who therefore stay active.
   std::set<std::pair<pg::Uuid, pg::Uuid>> active_members;
+  // Of block_email and block_phone.
+  Oid block_indexes[2] = {InvalidOid, InvalidOid};
 
   Surroundings() = default;
   Surroundings(Surroundings&&) = default;
@@ -122,7 +119,7 @@ struct Surroundings {
 class LeadWrite {
  public:
   LeadWrite(pg::Args& args, const pg::TriggerCall& call)
-      : args_(args), at_(crm::ColumnsOfLeads(call.table())), row_(call.New()) {
+      : args_(args), table_(call.table()), at_(crm::ColumnsOfLeads(table_)), row_(call.New()) {
     if (call.OnUpdate()) old_.emplace(call.Old());
   }
 
@@ -412,33 +409,37 @@ class LeadWrite {
     if (!may_change) return;
     const bool has_key = !IsNull(crm::kEmailNormalized) || !IsNull(crm::kPhoneE164);
     const bool blocks = live && has_key && Rules().blocks_duplicates;
-    SetBlock(crm::kBlockEmail, crm::kEmailNormalized, blocks, kBlockingEmail);
-    SetBlock(crm::kBlockPhone, crm::kPhoneE164, blocks, kBlockingPhone);
+    SetBlock(crm::kBlockEmail, crm::kEmailNormalized, blocks);
+    SetBlock(crm::kBlockPhone, crm::kPhoneE164, blocks);
   }
-  void SetBlock(LeadColumn block, LeadColumn source, bool blocks,
-                const pg::Statement<pg::Uuid, std::string>& holder) {
+  void SetBlock(LeadColumn block, LeadColumn source, bool blocks) {
     if (!blocks || IsNull(source)) {
       if (!IsNull(block)) row_.Set(at_[block], pg::Value{});
       return;
     }
-    const auto key = Get<std::string>(source);
-    const bool kept = old_ && old_->Get<OptionalText>(at_[block]) == key;
+    const bool kept = old_ && old_->Get<OptionalText>(at_[block]) == Get<OptionalText>(source);
     row_.Set(at_[block], row_.At(at_[source]));
-    if (!kept) RefuseTaken(holder, key, block == crm::kBlockEmail ? "email" : "phone");
+    if (!kept) RefuseTaken(block);
   }
-  // The unique index is what holds; this only says it better, when the other lead is already there.
-  void RefuseTaken(const pg::Statement<pg::Uuid, std::string>& holder, const std::string& key,
-                   const char* what) {
-    const auto taken = AsOwner([&]() -> std::optional<std::pair<pg::Uuid, OptionalUuid>> {
-      const pg::Rows rows = holder.Latest(organization_, key);
-      if (rows.empty()) return std::nullopt;
-      return std::pair{rows.Get<pg::Uuid>(0, 0), rows.Get<OptionalUuid>(0, 1)};
-    });
-    if (!taken || taken->first == Get<pg::Uuid>(crm::kId)) return;
-    Error error(ERRCODE_UNIQUE_VIOLATION, std::string("another live lead has the same ") + what);
-    const bool visible = AsOwner([&] { return crm::SeesLead(Caller(), taken->second); });
-    if (visible) throw std::move(error).Detail("Lead " + taken->first.Text() + ".").Column(what);
-    throw std::move(error).Column(what);
+  // The unique index is what holds; this only says it better. Like the index it waits for a transaction that
+  // has just written the key, but before our row is there, so with less in our hands than the index would
+  // have: whoever doesn't deadlock there doesn't here. What is left to the index is the moment between our
+  // look and our row; functions then say the same without the lead's name (RewordDuplicate).
+  void RefuseTaken(LeadColumn block) {
+    Oid& index = Around().block_indexes[block == crm::kBlockPhone];
+    if (!OidIsValid(index)) {
+      const AttrNumber columns[] = {at_[crm::kOrganizationId], at_[block]};
+      index = pg::FindUniqueIndex(table_, columns);
+      if (!OidIsValid(index)) return;
+    }
+    const Datum key[] = {row_.At(at_[crm::kOrganizationId]).datum, row_.At(at_[block]).datum};
+    const std::optional<pg::Row> holder = pg::FindHolder(table_, index, key);
+    if (!holder) return;
+    const auto id = holder->Get<pg::Uuid>(at_[crm::kId]);
+    if (id == Get<pg::Uuid>(crm::kId)) return;
+    const auto assignee = holder->Get<OptionalUuid>(at_[crm::kAssignedTo]);
+    AsOwner(
+        [&] { crm::RaiseDuplicate(Caller(), block == crm::kBlockEmail ? "email" : "phone", id, assignee); });
   }
 
   void Stamp() {
@@ -457,6 +458,7 @@ class LeadWrite {
   }
 
   pg::Args& args_;
+  const Relation table_;
   const AttrNumber* at_;
   pg::Row row_;
   std::optional<pg::Row> old_;

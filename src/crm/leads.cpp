@@ -2,6 +2,7 @@
 #include "crm/leads.hpp"
 
 #include "crm/board_rank.hpp"
+#include "crm/duplicate_policy.hpp"
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
@@ -159,11 +160,7 @@ bool IsTeammate(const crm::Caller& caller, const OptionalUuid& user) {
 // on_duplicate = 'block' for one call; the organization's policy 'block' is held by the table itself.
 void RefuseDuplicate(const crm::Caller& caller, const pg::Rows& rows, const char* what) {
   if (rows.empty()) return;
-  Error error(ERRCODE_UNIQUE_VIOLATION, std::string("another live lead has the same ") + what);
-  if (crm::SeesLead(caller, rows.Get<OptionalUuid>(0, 1))) {
-    throw std::move(error).Detail("Lead " + rows.Get<pg::Uuid>(0, 0).Text() + ".").Column(what);
-  }
-  throw std::move(error).Column(what);
+  crm::RaiseDuplicate(caller, what, rows.Get<pg::Uuid>(0, 0), rows.Get<OptionalUuid>(0, 1));
 }
 
 void ApplyDuplicateChoice(const crm::Caller& caller, const OptionalText& choice, const OptionalText& email,

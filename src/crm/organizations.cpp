@@ -2,6 +2,7 @@
 #include "crm/organizations.hpp"
 
 #include "crm/conversion.hpp"
+#include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
@@ -198,6 +199,7 @@ KVCRM_FUNCTION(organizations_after) {
   if (call.OnInsert()) {
     InsertDefaults(organization, row.Get<std::string>(at[kLocale]) == "ru");
   } else if (crm::Changed(row, call.Old(), at[kPolicy])) {
+    if (row.Get<std::string>(at[kPolicy]) == "block") crm::RequireNoDuplicates(organization);
     kRederiveBlocks.Latest(organization);
   }
   return call.Done();

@@ -12,7 +12,7 @@ namespace {
 
 // The copy lives in a context of its own below TopMemoryContext, so that no rollback frees it under the
 // exception that owns it. Null when even that much memory can't be had.
-ErrorData* CopyCurrentError(MemoryContext* context) {
+ErrorData* CopyCurrentError(MemoryContext* context, Error::Rewording reword) {
   sigjmp_buf* const outer_stack = PG_exception_stack;
   ErrorContextCallback* const outer_callbacks = error_context_stack;
   const MemoryContext outer_context = CurrentMemoryContext;
@@ -22,7 +22,9 @@ ErrorData* CopyCurrentError(MemoryContext* context) {
     PG_exception_stack = &here;
     *context = AllocSetContextCreate(TopMemoryContext, "kvcrm error", ALLOCSET_SMALL_SIZES);
     MemoryContextSwitchTo(*context);
-    copy = CopyErrorData();
+    ErrorData* const data = CopyErrorData();
+    if (reword != nullptr) reword(data);
+    copy = data;
   } else {
     copy = nullptr;
   }
@@ -35,9 +37,11 @@ ErrorData* CopyCurrentError(MemoryContext* context) {
 
 }  // namespace
 
+Error::Rewording Error::reword_ = nullptr;
+
 Error Error::Take() {
   MemoryContext context = nullptr;
-  ErrorData* data = CopyCurrentError(&context);
+  ErrorData* data = CopyCurrentError(&context, reword_);
   if (data == nullptr) {
     if (context != nullptr) MemoryContextDelete(context);
     throw std::bad_alloc();

@@ -54,6 +54,11 @@ class Error final : public std::exception {
   // Takes the error being handled out of PostgreSQL's error stack. Throws bad_alloc when it can't be copied.
   static Error Take();
 
+  // Has every error taken from now on passed through `reword`, which may put other texts into it: for errors
+  // of constraints that have a meaning. It runs in the memory context of the error and may itself fail.
+  using Rewording = void (*)(ErrorData*);
+  static void SetRewording(Rewording reword) { reword_ = reword; }
+
   Error(Error&& other) noexcept;
   Error(const Error&) = delete;
   Error& operator=(const Error&) = delete;
@@ -68,6 +73,8 @@ class Error final : public std::exception {
 
  private:
   Error(MemoryContext context, ErrorData* data) : context_(context), data_(data) {}
+
+  static Rewording reword_;
 
   MemoryContext context_;
   ErrorData* data_;
