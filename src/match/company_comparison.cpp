@@ -64,17 +64,6 @@ bool FormsAgree(std::string_view a, std::string_view b) {
                      [&](char c) { return c == 'C' || b.find(c) != std::string_view::npos; });
 }
 
-// Equal but for spaces.
-bool EqualRunTogether(std::string_view a, std::string_view b) {
-  std::size_t i = 0, j = 0;
-  while (true) {
-    while (i < a.size() && a[i] == ' ') ++i;
-    while (j < b.size() && b[j] == ' ') ++j;
-    if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
-    if (a[i++] != b[j++]) return false;
-  }
-}
-
 double Closeness(const Token& a, const Token& b) {
   if (a.number || b.number) return 0;
   const std::size_t longer = std::max(a.text.size(), b.text.size());
@@ -85,55 +74,147 @@ double Closeness(const Token& a, const Token& b) {
   return 1.0 - 1.2 * distance / static_cast<double>(longer);
 }
 
-CompanyComparison CompareCores(Company& a, Company& b) {
-  a.Split();
-  b.Split();
-  double agreed = 0, weight = 0;
-  bool typo = false;
-  const auto pairs = [&](auto&& closeness_of) {
-    for (int i = 0; i < a.count; ++i) {
-      Token& x = a.tokens[i];
-      for (int j = 0; j < b.count && !x.matched; ++j) {
-        Token& y = b.tokens[j];
+// Pairs the words of two cores, the surest pairs first, and adds up what agrees.
+class Alignment {
+ public:
+  Alignment(Company& a, Company& b) : a_(a), b_(b) {
+    a.Split();
+    b.Split();
+  }
+
+  CompanyComparison Compare() {
+    Pair([](const Token& x, const Token& y) { return x.text == y.text ? 1.0 : 0.0; });
+    for (const double bar : {0.8, 0.01}) {
+      Pair([&](const Token& x, const Token& y) {
+        const double closeness = Closeness(x, y);
+        if (closeness < bar) return 0.0;
+        typo_ = true;
+        return closeness;
+      });
+    }
+    if (weight_ == 0) return {CompanyLevel::kDifferent, 0};
+    bool number = false;
+    const double left = Left(a_, number), right = Left(b_, number);
+    const double conflict = std::min(left, right), extra = std::max(left, right) - conflict;
+    const double similarity = agreed_ / (weight_ + 1.5 * conflict + 0.8 * extra);
+    if (number) return {CompanyLevel::kDifferent, 0.6 * similarity};
+    if (conflict > 0)
+      return {similarity > 0.6 ? CompanyLevel::kPartial : CompanyLevel::kDifferent, similarity};
+    if (extra > 0) return {CompanyLevel::kPartial, similarity};
+    return {typo_ ? CompanyLevel::kTypo : CompanyLevel::kExact, similarity};
+  }
+
+ private:
+  template <typename ClosenessOf>
+  void Pair(const ClosenessOf& closeness_of) {
+    for (int i = 0; i < a_.count; ++i) {
+      Token& x = a_.tokens[i];
+      for (int j = 0; j < b_.count && !x.matched; ++j) {
+        Token& y = b_.tokens[j];
         if (y.matched) continue;
-        if (const double closeness = closeness_of(x, y); closeness > 0) {
-          x.matched = y.matched = true;
-          const double w = std::max(x.weight, y.weight);
-          weight += w;
-          agreed += w * closeness;
-        }
+        const double closeness = closeness_of(x, y);
+        if (closeness <= 0) continue;
+        x.matched = y.matched = true;
+        const double weight = std::max(x.weight, y.weight);
+        weight_ += weight;
+        agreed_ += weight * closeness;
       }
     }
-  };
-  pairs([](const Token& x, const Token& y) { return x.text == y.text ? 1.0 : 0.0; });
-  for (const double bar : {0.8, 0.01}) {
-    pairs([&](const Token& x, const Token& y) {
-      const double closeness = Closeness(x, y);
-      if (closeness < bar) return 0.0;
-      typo = true;
-      return closeness;
-    });
   }
-  double left = 0, right = 0;
-  bool number = false;
-  for (int i = 0; i < a.count; ++i) {
-    if (a.tokens[i].matched) continue;
-    left += a.tokens[i].weight;
-    number |= a.tokens[i].number;
+
+  static double Left(const Company& company, bool& number) {
+    double weight = 0;
+    for (int i = 0; i < company.count; ++i) {
+      if (company.tokens[i].matched) continue;
+      weight += company.tokens[i].weight;
+      number |= company.tokens[i].number;
+    }
+    return weight;
   }
-  for (int j = 0; j < b.count; ++j) {
-    if (b.tokens[j].matched) continue;
-    right += b.tokens[j].weight;
-    number |= b.tokens[j].number;
+
+  Company &a_, &b_;
+  double agreed_ = 0, weight_ = 0;
+  bool typo_ = false;
+};
+
+// A name without spaces.
+struct RunTogether {
+  static constexpr std::size_t kMax = 96;
+
+  char letters[kMax];
+  std::size_t size = 0;
+
+  RunTogether(std::string_view core, std::string_view places) {
+    for (const std::string_view part : {core, places}) {
+      for (const char c : part) {
+        // Doubled letters are one across words too, as in words.
+        if (c != ' ' && size < kMax && (size == 0 || letters[size - 1] != c || (c >= '0' && c <= '9')))
+          letters[size++] = c;
+      }
+    }
   }
-  if (weight == 0) return {CompanyLevel::kDifferent, 0};
-  const double conflict = std::min(left, right), extra = std::max(left, right) - conflict;
-  double similarity = agreed / (weight + 1.5 * conflict + 0.5 * extra);
-  if (number) return {CompanyLevel::kDifferent, 0.6 * similarity};
-  if (conflict > 0) return {similarity > 0.6 ? CompanyLevel::kPartial : CompanyLevel::kDifferent, similarity};
-  if (extra > 0) return {CompanyLevel::kPartial, similarity};
-  if (typo) return {CompanyLevel::kTypo, similarity};
-  return {CompanyLevel::kExact, similarity};
+  std::string_view text() const { return {letters, size}; }
+};
+
+bool HasDigit(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// TechSolutions and Tech Solutions, with a slip perhaps; 0 when they aren't one.
+double ClosenessRunTogether(std::string_view a, std::string_view b) {
+  const std::size_t longer = std::max(a.size(), b.size());
+  const int limit = longer >= 10 && !HasDigit(a) && !HasDigit(b) ? 2 : 0;
+  if (a == b) return 0.98;
+  if (limit == 0) return 0;
+  const int distance = EditDistance(a, b, limit);
+  return distance > limit ? 0 : 0.98 - 1.2 * distance / static_cast<double>(longer);
+}
+
+// PLA and People's Liberation Army.
+bool IsAcronym(std::string_view word, std::string_view core) {
+  if (word.size() < 3 || word.size() > 6 || word.find(' ') != std::string_view::npos) return false;
+  std::size_t i = 0;
+  for (std::size_t at = 0; at < core.size(); ++at) {
+    if (at > 0 && core[at - 1] != ' ') continue;
+    if (i == word.size() || core[at] != word[i]) return false;
+    ++i;
+  }
+  return i == word.size();
+}
+
+int Spaces(std::string_view text) { return static_cast<int>(std::count(text.begin(), text.end(), ' ')); }
+
+CompanyComparison CompareCores(Company& a, Company& b) {
+  CompanyComparison result = Alignment(a, b).Compare();
+  if (result.similarity < 0.9 && (a.count != b.count || Spaces(a.places) != Spaces(b.places))) {
+    double closeness = ClosenessRunTogether(RunTogether(a.core, {}).text(), RunTogether(b.core, {}).text());
+    if (closeness == 0 && a.places.empty() != b.places.empty()) {
+      closeness =
+          ClosenessRunTogether(RunTogether(a.core, a.places).text(), RunTogether(b.core, b.places).text());
+    }
+    if (closeness > result.similarity) return {CompanyLevel::kTypo, closeness};
+  }
+  if (IsAcronym(a.core, b.core) || IsAcronym(b.core, a.core)) {
+    return {CompanyLevel::kPartial, std::max(0.7, result.similarity)};
+  }
+  return result;
+}
+
+// Two sole traders, or a sole trader and a name that looks like one.
+CompanyComparison ComparePersons(std::string_view a, std::string_view b) {
+  const NameComparison names = CompareNames(a, b);
+  switch (names.level) {
+    case NameLevel::kExact:
+    case NameLevel::kEquivalent:
+      return {CompanyLevel::kExact, names.similarity};
+    case NameLevel::kTypo:
+      return {CompanyLevel::kTypo, names.similarity};
+    case NameLevel::kInitials:
+    case NameLevel::kPartial:
+      return {CompanyLevel::kPartial, names.similarity};
+    default:
+      return {CompanyLevel::kDifferent, names.similarity};
+  }
 }
 
 }  // namespace
@@ -143,17 +224,15 @@ CompanyComparison CompareCompanies(std::string_view a, std::string_view b) {
   if (a == b) return {CompanyLevel::kExact, 1};
   if (a.size() > b.size() || (a.size() == b.size() && a > b)) std::swap(a, b);
   Company first(a), second(b);
+  if (!first.person.empty() && !second.person.empty()) return ComparePersons(first.person, second.person);
   CompanyComparison result{CompanyLevel::kExact, 1};
-  if (first.core != second.core) {
-    result = EqualRunTogether(first.core, second.core) ? CompanyComparison{CompanyLevel::kTypo, 0.98}
-                                                       : CompareCores(first, second);
-  }
+  if (first.core != second.core) result = CompareCores(first, second);
   if (result.level != CompanyLevel::kDifferent && !FormsAgree(first.forms, second.forms)) {
-    result.similarity *= 0.75;
+    result.similarity *= 0.72;
     if (result.level == CompanyLevel::kExact) result.level = CompanyLevel::kOtherForm;
   }
-  if (first.places != second.places) {
-    result.similarity *= first.places.empty() || second.places.empty() ? 0.97 : 0.8;
+  if (first.places != second.places && result.level != CompanyLevel::kTypo) {
+    result.similarity *= first.places.empty() || second.places.empty() ? 0.9 : 0.65;
   }
   return result;
 }

@@ -90,108 +90,178 @@ bool DifferInGender(std::string_view a, std::string_view b) {
   if (b.size() == a.size() + 1 && b.back() == 'a' && b.starts_with(a)) {
     return Ends(a, "ov") || Ends(a, "ev") || Ends(a, "in");
   }
-  return Ends(b, "aia") && Ends(a, "i") && b.substr(0, b.size() - 3) == a.substr(0, a.size() - 1);
+  return Ends(b, "ay") && Ends(a, "i") && b.substr(0, b.size() - 2) == a.substr(0, a.size() - 1);
 }
 
-// How well two different words agree, 0 to 1.
+// How well two different words agree, 0 to 1; below kAgreement they rather contradict each other.
+constexpr double kAgreement = 0.6;
+
 double Closeness(const Token& a, const Token& b) {
   const std::size_t longer = std::max(a.text.size(), b.text.size());
-  const int limit = longer >= 8 ? 2 : longer >= 4 ? 1 : 0;
+  const int limit = longer >= 6 ? 2 : longer >= 4 ? 1 : 0;
   if (limit == 0 || std::popcount(a.letters ^ b.letters) > 2 * limit) return 0;
+  if ((a.kind == 'P') != (b.kind == 'P')) return 0;
   const int distance = EditDistance(a.text, b.text, limit);
   if (distance > limit) return 0;
   if (DifferInGender(a.text, b.text)) return 0.45;
   // Two names that both are known and have no name in common are two names: Maria and Marina.
   if (a.kind == 'N' && b.kind == 'N') return 0.3;
-  if ((a.kind == 'P') != (b.kind == 'P')) return 0;
+  if (distance == 2 && longer < 8) return 0.5;
   return 1.0 - 1.2 * distance / static_cast<double>(longer);
 }
+
+// Pairs the words of two names, the surest pairs first, and adds up what agrees.
+class Alignment {
+ public:
+  Alignment(std::string_view a, std::string_view b) : first_(a), second_(b) {}
+
+  NameComparison Compare() {
+    Pair([](const Token& x, const Token& y) {
+      return x.text == y.text && (x.kind == 'I') == (y.kind == 'I') ? 1.0 : 0.0;
+    });
+    const bool exact = Left(first_) == 0 && Left(second_) == 0;
+    if (!exact) PairRest();
+    const int left = Left(first_), right = Left(second_);
+    const double left_weight = LeftWeight(first_), right_weight = LeftWeight(second_);
+    const double conflict = std::min(left_weight, right_weight);
+    const double extra = std::max(left_weight, right_weight) - conflict;
+    double similarity = agreed_ / (weight_ + 1.5 * conflict + 0.12 * extra);
+    if (words_ == 0) return {NameLevel::kDifferent, 0.3 * similarity};
+    if ((left > 0 && right > 0) || contradicted_) {
+      if (family_) return {NameLevel::kFamilyOnly, similarity};
+      return {given_ ? NameLevel::kGivenOnly : NameLevel::kDifferent, similarity};
+    }
+    if (exact) return {NameLevel::kExact, similarity};
+    if (words_ == 1 && initials_ == 0 && (left > 0 || right > 0))
+      return {NameLevel::kPartial, 0.7 * similarity};
+    if (typo_) return {NameLevel::kTypo, similarity};
+    if (initials_ > 0) return {family_ ? NameLevel::kInitials : NameLevel::kPartial, similarity};
+    return {NameLevel::kEquivalent, similarity};
+  }
+
+ private:
+  static int Left(const Name& name) {
+    int count = 0;
+    for (int i = 0; i < name.count; ++i) count += !name.tokens[i].matched && name.tokens[i].kind != 'X';
+    return count;
+  }
+
+  static double LeftWeight(const Name& name) {
+    double weight = 0;
+    for (int i = 0; i < name.count; ++i) weight += name.tokens[i].matched ? 0 : WeightOf(name.tokens[i].kind);
+    return weight;
+  }
+
+  template <typename ClosenessOf>
+  void Pair(const ClosenessOf& closeness_of) {
+    for (int i = 0; i < first_.count; ++i) {
+      for (int j = 0; j < second_.count && !first_.tokens[i].matched; ++j) {
+        if (second_.tokens[j].matched) continue;
+        const double closeness = closeness_of(first_.tokens[i], second_.tokens[j]);
+        if (closeness > 0) Match(first_.tokens[i], second_.tokens[j], closeness);
+      }
+    }
+  }
+
+  void Match(Token& x, Token& y, double closeness) {
+    x.matched = y.matched = true;
+    const bool initial = x.kind == 'I' || y.kind == 'I';
+    const double weight = initial ? 0.5 : std::max(WeightOf(x.kind), WeightOf(y.kind));
+    weight_ += weight;
+    agreed_ += weight * closeness;
+    if (initial) {
+      ++initials_;
+    } else if (closeness < kAgreement) {
+      contradicted_ = true;
+    } else if (x.kind != 'X' && y.kind != 'X') {
+      ++words_;
+      if (x.kind == 'F' || y.kind == 'F') {
+        family_ = true;
+      } else if (x.kind != 'P') {
+        given_ = true;
+      }
+    }
+  }
+
+  void PairRest() {
+    Pair([](const Token& x, const Token& y) {
+      return x.kind == 'N' && y.kind == 'N' && ShareName(x.full, y.full) ? 0.95 : 0.0;
+    });
+    const auto are_words = [](const Token& x, const Token& y) {
+      return x.kind != 'I' && y.kind != 'I' && x.kind != 'X' && y.kind != 'X';
+    };
+    for (const double bar : {0.85, kAgreement}) {
+      Pair([&](const Token& x, const Token& y) {
+        const double closeness = are_words(x, y) ? Closeness(x, y) : 0;
+        if (closeness < bar) return 0.0;
+        typo_ = true;
+        return closeness;
+      });
+    }
+    Pair([&](const Token& x, const Token& y) {
+      return (x.kind == 'I') != (y.kind == 'I') && x.kind != 'X' && y.kind != 'X' && x.text[0] == y.text[0]
+                 ? 0.7
+                 : 0.0;
+    });
+    if (Left(first_) > 0 && Left(second_) > 0) {
+      PairRunTogether(first_, second_);
+      PairRunTogether(second_, first_);
+    }
+    Pair([&](const Token& x, const Token& y) { return are_words(x, y) ? Closeness(x, y) : 0.0; });
+  }
+
+  // Abdulrahman and Abdul Rahman; JC and Jean-Claude.
+  void PairRunTogether(Name& whole, Name& parts) {
+    for (int i = 0; i < whole.count; ++i) {
+      Token& word = whole.tokens[i];
+      if (word.matched || word.kind == 'I' || word.kind == 'X') continue;
+      for (int j = 0; j < parts.count && !word.matched; ++j) {
+        for (int k = 0; k < parts.count && !word.matched; ++k) {
+          Token &x = parts.tokens[j], &y = parts.tokens[k];
+          if (j == k || x.matched || y.matched || x.kind == 'I' || y.kind == 'I') continue;
+          if (word.text.size() == 2 && word.text[0] == x.text[0] && word.text[1] == y.text[0] &&
+              x.kind != 'X' && y.kind != 'X' && x.text.size() > 2 && y.text.size() > 2) {
+            x.matched = y.matched = word.matched = true;
+            initials_ += 2;
+            weight_ += 1;
+            agreed_ += 0.6;
+            continue;
+          }
+          const std::size_t size = x.text.size() + y.text.size();
+          if (size > word.text.size() + 1 || size + 1 < word.text.size() || size > kMaxRunTogether) continue;
+          char both[kMaxRunTogether];
+          x.text.copy(both, x.text.size());
+          y.text.copy(both + x.text.size(), y.text.size());
+          if (EditDistance(word.text, std::string_view(both, size), 1) > 1) continue;
+          x.matched = y.matched = word.matched = true;
+          const double weight = WeightOf(x.kind) + WeightOf(y.kind);
+          weight_ += weight;
+          agreed_ += 0.95 * weight;
+          words_ += 2;
+          family_ |= word.kind == 'F' || x.kind == 'F' || y.kind == 'F';
+          given_ = true;
+        }
+      }
+    }
+  }
+
+  static constexpr std::size_t kMaxRunTogether = 40;
+
+  Name first_, second_;
+  double agreed_ = 0, weight_ = 0;
+  int words_ = 0;     // that agree, without initials and particles
+  int initials_ = 0;  // that agree with a word
+  bool family_ = false, given_ = false, typo_ = false, contradicted_ = false;
+};
 
 }  // namespace
 
 NameComparison CompareNames(std::string_view a, std::string_view b) {
   if (a.empty() || b.empty()) return {NameLevel::kMissing, 0};
   if (a == b) return {NameLevel::kExact, 1};
-  // One order of the two, so that rounding and ties are the same both ways.
+  // One order of the two, so that ties and rounding are the same both ways.
   if (a.size() > b.size() || (a.size() == b.size() && a > b)) std::swap(a, b);
-  Name first(a), second(b);
-
-  double agreed = 0, weight = 0;
-  bool exact = true, family = false, given = false, initials = false, typo = false;
-  const auto match = [&](Token& x, Token& y, double closeness) {
-    x.matched = y.matched = true;
-    const double w = std::max(WeightOf(x.kind), WeightOf(y.kind));
-    weight += w;
-    agreed += w * closeness;
-    if (x.kind == 'F' || y.kind == 'F') family = family || closeness > 0.6;
-    if ((x.kind == 'N' || x.kind == 'G' || y.kind == 'N' || y.kind == 'G') && x.kind != 'F' && y.kind != 'F')
-      given = given || closeness > 0.6;
-  };
-  const auto pairs = [&](auto&& closeness_of) {
-    for (int i = 0; i < first.count; ++i) {
-      Token& x = first.tokens[i];
-      for (int j = 0; j < second.count && !x.matched; ++j) {
-        Token& y = second.tokens[j];
-        if (y.matched) continue;
-        const double closeness = closeness_of(x, y);
-        if (closeness > 0) match(x, y, closeness);
-      }
-    }
-  };
-  pairs([](const Token& x, const Token& y) {
-    return x.text == y.text && (x.kind == 'I') == (y.kind == 'I') ? 1.0 : 0;
-  });
-  const auto rest = [](const Name& name) {
-    int count = 0;
-    for (int i = 0; i < name.count; ++i) count += !name.tokens[i].matched && name.tokens[i].kind != 'X';
-    return count;
-  };
-  int left = rest(first), right = rest(second);
-  if (left > 0 && right > 0) {
-    exact = false;
-    pairs([](const Token& x, const Token& y) {
-      return x.kind == 'N' && y.kind == 'N' && ShareName(x.full, y.full) ? 0.95 : 0;
-    });
-    pairs([&](const Token& x, const Token& y) {
-      if ((x.kind == 'I') == (y.kind == 'I') || x.kind == 'X' || y.kind == 'X') return 0.0;
-      const bool agree = x.text[0] == y.text[0];
-      initials |= agree;
-      return agree ? 0.9 : 0.0;
-    });
-    // The best pairs first.
-    for (const double bar : {0.85, 0.5, 0.01}) {
-      pairs([&](const Token& x, const Token& y) {
-        if (x.kind == 'I' || y.kind == 'I' || x.kind == 'X' || y.kind == 'X') return 0.0;
-        const double closeness = Closeness(x, y);
-        if (closeness < bar) return 0.0;
-        typo = true;
-        return closeness;
-      });
-    }
-    left = rest(first), right = rest(second);
-  }
-  exact = exact && left == 0 && right == 0;
-  double left_weight = 0, right_weight = 0;
-  for (int i = 0; i < first.count; ++i)
-    left_weight += first.tokens[i].matched ? 0 : WeightOf(first.tokens[i].kind);
-  for (int j = 0; j < second.count; ++j)
-    right_weight += second.tokens[j].matched ? 0 : WeightOf(second.tokens[j].kind);
-  const double conflict = std::min(left_weight, right_weight),
-               extra = std::max(left_weight, right_weight) - conflict;
-  double similarity = agreed / (weight + 1.5 * conflict + 0.12 * extra);
-  const bool contradiction = left > 0 && right > 0;
-  const bool single = weight < 1.5;
-  if (exact) return {NameLevel::kExact, similarity};
-  if (contradiction) {
-    if (family) return {NameLevel::kFamilyOnly, similarity};
-    if (given) return {NameLevel::kGivenOnly, similarity};
-    return {NameLevel::kDifferent, similarity};
-  }
-  if (weight == 0) return {NameLevel::kDifferent, 0};
-  if (single && (left > 0 || right > 0)) return {NameLevel::kPartial, 0.7 * similarity};
-  if (typo) return {NameLevel::kTypo, similarity};
-  if (initials) return {NameLevel::kInitials, similarity};
-  return {NameLevel::kEquivalent, similarity};
+  return Alignment(a, b).Compare();
 }
 
 namespace {

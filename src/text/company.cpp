@@ -30,7 +30,7 @@ namespace kvcrm::text {
 
 namespace {
 
-constexpr std::size_t kMaxCore = 200, kMaxPlaces = 100;  // bytes
+constexpr std::size_t kMaxCore = 180, kMaxPlaces = 80, kMaxPerson = 180;  // bytes
 constexpr std::size_t kMaxWord = 40;
 constexpr std::size_t kMaxTokens = 24;
 constexpr std::size_t kMaxPhrase = 8;  // words
@@ -44,31 +44,34 @@ using Set = std::unordered_set<std::string, Hash, std::equal_to<>>;
 // Words of a name, single letters in a row as one word (O.O.O., S. A.), "&" and its like left out.
 struct Tokens {
   explicit Tokens(const Words& words) {
-    buffer.reserve(64);  // never grows past one reservation below, so that views stay
     std::size_t total = 0;
     for (const Word& word : words.all()) total += word.folded.size();
-    buffer.reserve(total);
+    buffer.reserve(total);  // so that views into it stay
     bool joined = false;
     const auto all = words.all();
     for (std::size_t i = 0; i < all.size() && count < kMaxTokens; ++i) {
       const Word& word = all[i];
       const bool letter = word.single || (word.folded.size() == 1 && word.folded[0] >= 'a');
       if (i > 0 && i + 1 < all.size() && word.folded == "i" && letter && !word.dot) continue;
-      if (word.folded == "and" || word.folded == "und") continue;
       const std::size_t start = buffer.size();
       buffer.append(word.folded);
-      if (letter && joined) {
+      // "Fund V L.P.": V isn't part of what has dots.
+      if (letter && joined && (all[i - 1].dot || !word.dot)) {
         all_tokens[count - 1] =
             std::string_view(all_tokens[count - 1].data(), all_tokens[count - 1].size() + word.folded.size());
       } else {
+        first_word[count] = i;
         all_tokens[count++] = std::string_view(buffer).substr(start);
       }
+      first_word[count] = i + 1;
       joined = letter;
     }
   }
 
   std::string buffer;
   std::array<std::string_view, kMaxTokens> all_tokens;
+  // The word that a token begins with; behind the last token, the first word that is in none.
+  std::array<std::size_t, kMaxTokens + 1> first_word{};
   std::size_t count = 0;
 };
 
@@ -123,6 +126,11 @@ bool IsCommon(std::string_view folded) {
   return words.find(folded) != words.end();
 }
 
+bool IsFiller(std::string_view folded) {
+  return std::find(std::begin(company_tables::kFillers), std::end(company_tables::kFillers), folded) !=
+         std::end(company_tables::kFillers);
+}
+
 // The class of the form that words [begin, end) spell, or NUL.
 char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
   char key[128];
@@ -137,19 +145,23 @@ char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
   return found == Forms().end() ? '\0' : found->second;
 }
 
-// II to XX, in digits; empty for all else. A single I, V or X is taken for a letter.
-std::string_view RomanNumber(std::string_view folded) {
-  // As Fold spells them: x is ks.
-  static constexpr struct {
-    std::string_view roman, digits;
-  } kNumbers[] = {{"ii", "2"},     {"iii", "3"},  {"iv", "4"},    {"vi", "6"},     {"vii", "7"},
-                  {"viii", "8"},   {"iks", "9"},  {"ksi", "11"},  {"ksii", "12"},  {"ksiii", "13"},
-                  {"ksiv", "14"},  {"ksv", "15"}, {"ksvi", "16"}, {"ksvii", "17"}, {"ksviii", "18"},
-                  {"ksiks", "19"}, {"ksks", "20"}};
-  for (const auto& number : kNumbers) {
-    if (number.roman == folded) return number.digits;
+// Family name and the given name's initial.
+std::string PersonCore(std::string_view person) {
+  std::string family, initial;
+  Split(person, ' ', [&](std::string_view word) {
+    const std::size_t end = word.find('=');
+    if (word[0] == 'F' && family.empty()) family = word.substr(1);
+    if ((word[0] == 'N' || word[0] == 'I' || word[0] == 'G') && initial.empty() && word.size() > 1) {
+      initial = word.substr(end == std::string_view::npos ? 1 : end + 1, 1);
+    }
+  });
+  if (family.empty()) {
+    Split(person, ' ', [&](std::string_view word) {
+      if (family.empty()) family = word.substr(1, word.find('=') - 1);
+    });
+    return family;
   }
-  return {};
+  return initial.empty() ? family : family + " " + initial;
 }
 
 }  // namespace
@@ -184,25 +196,42 @@ std::string NormalizeCompany(std::string_view utf8) {
   std::string core, common, places;
   const auto append = [](std::string_view folded, std::size_t limit, std::string& to) {
     char sounds[kMaxWord];
-    std::string_view word = RomanNumber(folded);
-    if (word.empty()) word = {sounds, WriteSounds(folded.substr(0, kMaxWord), sounds)};
+    const std::string_view word(sounds, WriteSounds(folded.substr(0, kMaxWord), sounds));
     if (word.empty() || to.size() + word.size() + 1 > limit) return false;
     if (!to.empty()) to.push_back(' ');
     to.append(word);
     return true;
   };
-  bool only_weak = true;
-  for (std::size_t i = begin; i < end; ++i) only_weak = only_weak && IsWeak(tokens.all_tokens[i]);
+  // Places and the like are told apart from the name only when something distinctive is left: not in Bank of
+  // China.
+  bool distinctive = false;
+  for (std::size_t i = begin; i < end; ++i) {
+    distinctive = distinctive || !(IsWeak(tokens.all_tokens[i]) || IsCommon(tokens.all_tokens[i]));
+  }
   for (std::size_t i = begin; i < end; ++i) {
     const std::string_view word = tokens.all_tokens[i];
-    if (!only_weak && IsWeak(word)) {
+    if (IsFiller(word) && end - begin > 1) continue;
+    if (distinctive && IsWeak(word)) {
       append(word, kMaxPlaces, places);
     } else if (append(word, kMaxCore, core)) {
       common.push_back(IsCommon(word) ? '1' : '0');
     }
   }
   if (core.empty()) return {};
-  return core + "|" + forms + "|" + common + "|" + places + "|";
+  // A sole trader's company bears a person's name.
+  const auto name =
+      words.all().subspan(tokens.first_word[begin], tokens.first_word[end] - tokens.first_word[begin]);
+  std::string person;
+  if (forms.find(legal_forms::kSoleTrader) != std::string::npos || LooksLikePerson(name)) {
+    person = NormalizePersonWords(name);
+    if (!person.empty() && person.size() <= kMaxPerson) {
+      core = PersonCore(person);
+      common.assign(static_cast<std::size_t>(std::count(core.begin(), core.end(), ' ')) + 1, '0');
+    } else {
+      person.clear();
+    }
+  }
+  return core + "|" + forms + "|" + common + "|" + places + "|" + person;
 }
 
 }  // namespace kvcrm::text

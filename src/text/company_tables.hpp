@@ -88,10 +88,14 @@ inline constexpr std::string_view kCommonWords[] = {
     "hotel отель "
     "restaurant ресторан cafe кафе travel тур туризм tours group групп corporation electronics electric "
     "электро motor motors "
-    "state of de la and",
+    "state of de la and for government ministry department republic правительство министерство администрация "
+    "посольство "
+    "embassy committee комитет council совет фирма предприятие организация organization organisation union "
+    "association "
+    "people public private",
 };
 
-// Words between others that say nothing: dropped.
-inline constexpr std::string_view kFillers = "and und et the of и";
+// Words between others that say nothing, as Fold spells them: dropped.
+inline constexpr std::string_view kFillers[] = {"and", "und", "et", "the", "of", "de", "for", "dlia"};
 
 }  // namespace kvcrm::text::company_tables

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,6 +38,7 @@ constexpr std::size_t kMaxStored = 500;  // bytes
 constexpr std::size_t kMaxTokens = 12;
 constexpr std::size_t kMaxWord = 40;  // bytes of a word that are kept
 constexpr std::size_t kMaxFullNames = 4;
+constexpr std::size_t kMaxTyped = 100;  // bytes; longer names aren't tried in the other keyboard layout
 
 std::string SoundsOf(std::string_view folded) {
   std::string sounds(folded.size(), '\0');
@@ -89,7 +91,10 @@ const Map& GivenNames() {
 template <std::size_t count>
 Set MakeSet(const std::string_view (&words)[count]) {
   Set set;
-  for (const std::string_view word : words) set.emplace(word);
+  for (const std::string_view list : words) {
+    const Words read(list, WordsOf::kPerson);
+    for (const Word& word : read.all()) set.emplace(word.folded);
+  }
   return set;
 }
 
@@ -105,7 +110,7 @@ bool IsParticle(std::string_view folded) {
 
 bool IsPatronymic(std::string_view folded) {
   if (folded.size() < 7) return false;
-  for (const std::string_view end : {"ovikch", "evikch", "ovna", "evna", "inikchna", "ovikh"}) {
+  for (const std::string_view end : {"ovikch", "evikch", "ovna", "evna", "inikchna", "ovikh", "evikh"}) {
     if (folded.ends_with(end)) return true;
   }
   for (const std::string_view whole : {"iliikch", "ilikch", "kuzmikch", "fomikch", "lukikch", "nikitikch",
@@ -132,15 +137,13 @@ struct Token {
   std::string_view text() const { return {sounds, size}; }
 };
 
-}  // namespace
-
-std::string NormalizePersonName(std::string_view utf8) {
-  const Words words(utf8, WordsOf::kPerson);
+// The stored form; `known_names` counts the words that are known given names or patronymics.
+std::string Store(std::span<const Word> words, int& known_names) {
   std::array<Token, kMaxTokens> tokens;
   std::size_t count = 0;
   bool titles_only = true;
-  for (const Word& word : words.all()) titles_only = titles_only && IsTitle(word.folded);
-  for (const Word& word : words.all()) {
+  for (const Word& word : words) titles_only = titles_only && IsTitle(word.folded);
+  for (const Word& word : words) {
     if (count == kMaxTokens) break;
     if (!titles_only && !word.single && IsTitle(word.folded)) {
       if (word.comma && count > 0) tokens[count - 1].comma = true;
@@ -195,8 +198,9 @@ std::string NormalizePersonName(std::string_view utf8) {
   }
   if (family != nullptr) family->kind = 'F';
 
+  known_names = static_cast<int>(count_of('N') + count_of('P'));
   std::string stored;
-  stored.reserve(utf8.size() + 16);
+  stored.reserve(count * 16);
   for (const char kind : {'F', 'G', 'N', 'P', 'I', 'X'}) {
     for (auto token = begin; token != end; ++token) {
       if (token->kind != kind) continue;
@@ -209,6 +213,65 @@ std::string NormalizePersonName(std::string_view utf8) {
     }
   }
   return stored;
+}
+
+// What somebody typed with the Latin layout on who meant to write Russian: a name in ASCII with few Latin
+// vowels (which are rare letters on a Russian keyboard). Empty for all else.
+std::string TypedAsLatin(std::string_view utf8) {
+  int letters = 0, vowels = 0;
+  for (const char c : utf8) {
+    const char lower = static_cast<char>(c | 0x20);
+    if (static_cast<unsigned char>(c) >= 0x80) return {};
+    if (lower < 'a' || lower > 'z') continue;
+    ++letters;
+    vowels += lower == 'a' || lower == 'e' || lower == 'i' || lower == 'o' || lower == 'u';
+  }
+  if (letters < 4 || vowels * 4 > letters) return {};
+  std::string russian;
+  russian.reserve(2 * utf8.size());
+  for (const char c : utf8) {
+    const std::size_t key =
+        person_tables::kLatinKeys.find(c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c);
+    if (key == std::string_view::npos) {
+      russian.push_back(c);
+    } else {
+      russian.append(person_tables::kRussianKeys.substr(2 * key, 2));
+    }
+  }
+  return russian;
+}
+
+}  // namespace
+
+std::string NormalizePersonName(std::string_view utf8) {
+  int known_names = 0;
+  std::string stored = Store(Words(utf8, WordsOf::kPerson).all(), known_names);
+  if (known_names > 0) return stored;
+  if (const std::string russian = TypedAsLatin(utf8.substr(0, kMaxTyped)); !russian.empty()) {
+    std::string other = Store(Words(russian, WordsOf::kPerson).all(), known_names);
+    if (known_names > 0) return other;
+  }
+  return stored;
+}
+
+std::string NormalizePersonWords(std::span<const Word> words) {
+  int known_names = 0;
+  return Store(words, known_names);
+}
+
+bool LooksLikePerson(std::span<const Word> words) {
+  if (words.size() < 2 || words.size() > 4) return false;
+  std::size_t initials = 0, families = 0, patronymics = 0;
+  for (const Word& word : words) {
+    if (word.single) {
+      ++initials;
+    } else if (IsPatronymic(word.folded)) {
+      ++patronymics;
+    } else if (EndsLikeFamily(word.folded)) {
+      ++families;
+    }
+  }
+  return (patronymics == 1 && initials == 0) || (families == 1 && initials == 2 && words.size() == 3);
 }
 
 }  // namespace kvcrm::text

@@ -6,7 +6,9 @@ namespace kvcrm::text {
 
 namespace {
 
-constexpr bool IsVowel(char c) { return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u'; }
+constexpr bool IsVowel(char c) {
+  return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u' || c == 'x' || c == 'y';
+}
 constexpr bool IsLetter(char c) { return c >= 'a' && c <= 'z'; }
 
 // What a consonant is in a skeleton; NUL for what has no place in it.
@@ -17,7 +19,7 @@ constexpr auto kSkeleton = [] {
   for (std::size_t i = 0; i < from.size(); ++i) table[static_cast<unsigned char>(from[i])] = to[i];
   table['w'] = 's';
   table['j'] = 's';
-  for (const char c : std::string_view("aeiouyh")) table[static_cast<unsigned char>(c)] = '\0';
+  for (const char c : std::string_view("aeiouxyh")) table[static_cast<unsigned char>(c)] = '\0';
   return table;
 }();
 
@@ -38,7 +40,7 @@ std::size_t WriteSounds(std::string_view folded, char* out) {
         if (rest.substr(0, 5) == "shkch") {
           sound = 'w';
           read = 5;
-        } else if (next == 'h' || next == 'z') {
+        } else if (next == 'h') {
           sound = 'w';
           read = 2;
         }
@@ -56,60 +58,25 @@ std::size_t WriteSounds(std::string_view folded, char* out) {
         } else if (next == 'h') {
           sound = 'h';
           read = 2;
-        } else if (next == 'z') {
-          sound = 'c';
-          read = 2;
         }
         break;
       case 't':
-        if ((next == 's' || next == 'z') && third != 'h') {
+        if (next == 's' && third != 'h') {
           sound = 'q';
           read = 2;
-        } else if (rest.substr(0, 4) == "tkch") {
-          sound = 'c';
-          read = 4;
-        } else if (rest.substr(0, 6) == "tshkch") {
-          sound = 'c';
-          read = 6;
-        } else if (next == 's' && third == 'h') {
-          sound = 'c';
-          read = 3;
-        } else if (next == 'k' && third == 'h') {
-          read = 3;
         }
         break;
-      case 'p':
-        if (next == 'k' && third == 'h') {
-          sound = 'f';
-          read = 3;
-        }
-        break;
-      case 'g':
-      case 'd':
-        if (next == 'k' && third == 'h') read = 3;
-        break;
-      case 'o':
-        if (next == 'u' || next == 'o') {
-          sound = 'u';
-          read = 2;
-        } else if (next == 'e') {
-          read = 2;
-        }
-        break;
-      case 'u':
       case 'a':
-        if (next == 'e') read = 2;
-        if (next == 'i' && third == 'e') read = 3;
-        break;
       case 'e':
-        if (next == 'i' && third == 'e') read = 3;
+      case 'u':  // Nikolayev, Alekseyev
+        if (next == 'i' && third == 'e') read = 2;
         break;
       case 'i':
-        if (next == 'e' || next == 'o') {
+        if (next == 'e') {
           sound = 'e';
           read = 2;
-        } else if (next == 'u' && size > 0) {
-          sound = 'u';
+        } else if (next == 'a' || next == 'u') {
+          sound = next == 'a' ? 'y' : 'x';
           read = 2;
         }
         break;

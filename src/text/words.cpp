@@ -1,6 +1,7 @@
 #include "text/words.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "text/fold.hpp"
 #include "text/fold_tables.hpp"
@@ -14,7 +15,7 @@ namespace {
 constexpr std::size_t kMaxInput = 600;  // bytes; leads' columns hold 255 characters
 
 // Marks behind a word that survive Fold.
-constexpr char kSingle = '_', kDot = '.', kComma = '+', kHyphen = '-', kBracket = '@';
+constexpr char kSingle = '_', kDot = '.', kComma = '+', kHyphen = '-', kCyrillicScript = '@';
 
 constexpr bool IsAsciiLetter(char32_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 constexpr bool IsDigit(char32_t c) { return c >= '0' && c <= '9'; }
@@ -37,6 +38,18 @@ void AppendUtf8(char32_t c, std::string& out) {
     out.push_back(static_cast<char>(0xC0 | (c >> 6)));
     out.push_back(static_cast<char>(0x80 | (c & 0x3F)));
   }
+}
+
+// II to XXXIX, in capitals; 0 for all else. A single I, V or X may as well be a letter.
+int RomanNumber(std::string_view word) {
+  if (word.size() < 2 || word.size() > 7 || word.find_first_not_of("IVX") != std::string_view::npos) return 0;
+  static constexpr std::string_view kUnits[] = {"", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"};
+  static constexpr std::string_view kTens[] = {"", "X", "XX", "XXX"};
+  for (int number = 2; number < 40; ++number) {
+    const std::string_view tens = kTens[number / 10];
+    if (word.starts_with(tens) && word.substr(tens.size()) == kUnits[number % 10]) return number;
+  }
+  return 0;
 }
 
 // Rewrites a name into words with marks, ready to be folded.
@@ -73,8 +86,6 @@ class Scanner {
         if (c == '.') Mark(kDot);
         if (c == ',') Mark(kComma);
         if (c == '-') Mark(kHyphen);
-        if (c == '(') brackets_ = true;
-        if (c == ')') brackets_ = false;
       }
     }
     End(text_.size());
@@ -94,7 +105,7 @@ class Scanner {
     if (kind_ == WordsOf::kCompany && digits_ > 0 && letters_ == 0) {
       End(start);
       word_ = start;
-    } else if (kind_ == WordsOf::kPerson && lower_run_ >= 2 && letters_ >= 3 && IsUpper(c)) {
+    } else if (lower_run_ >= 2 && letters_ >= 3 && IsUpper(c)) {  // SergeiLavrov, TechSolutions
       End(start);
       word_ = start;
     }
@@ -123,7 +134,10 @@ class Scanner {
     if (!out_.empty()) out_.push_back(' ');
     const std::string_view word = text_.substr(word_, end - word_);
     const int latin = latin_ + latin_doubtful_, cyrillic = cyrillic_ + cyrillic_doubtful_;
-    if (latin > 0 && cyrillic > 0) {
+    const int number = kind_ == WordsOf::kCompany ? RomanNumber(word) : 0;
+    if (number > 0) {
+      out_.append(std::to_string(number));
+    } else if (latin > 0 && cyrillic > 0) {
       const bool to_cyrillic = cyrillic_ != latin_ ? cyrillic_ > latin_ : cyrillic >= latin;
       repaired_to_cyrillic_ |= to_cyrillic;
       Write(word, to_cyrillic, !to_cyrillic);
@@ -134,7 +148,7 @@ class Scanner {
       Write(word, false, false);
     }
     if (letters_ == 1 && digits_ == 0) out_.push_back(kSingle);
-    if (brackets_) out_.push_back(kBracket);
+    if (cyrillic > 0) out_.push_back(kCyrillicScript);
     letters_ = digits_ = latin_ = latin_doubtful_ = cyrillic_ = cyrillic_doubtful_ = lower_run_ = 0;
     other_ = false;
   }
@@ -145,8 +159,9 @@ class Scanner {
       if (byte < 0x80) {
         if (to_cyrillic && lookalikes::kToCyrillic[byte] != 0) {
           AppendUtf8(lookalikes::kToCyrillic[byte], out_);
-        } else if ((byte | 0x20) == 'c' && IsTs(word, i)) {
-          out_.append("ts");
+        } else if (const std::size_t read = Respell(word, i)) {
+          i += read;
+          continue;
         } else if (kind_ == WordsOf::kPerson && letters_ >= 2 && (byte == '0' || byte == '1')) {
           out_.push_back(byte == '0' ? 'o' : 'i');
         } else {
@@ -165,12 +180,55 @@ class Scanner {
     }
   }
 
-  // A Latin c that is ц in Russian words: before e, i, y, j, and in -ecov, -ncov, -rcov (Kuznecov).
-  static bool IsTs(std::string_view word, std::size_t i) {
-    const auto at = [&](std::size_t j) { return j < word.size() ? word[j] | 0x20 : 0; };
-    const int next = at(i + 1), previous = i > 0 ? at(i - 1) : 0;
-    if (next == 'e' || next == 'i' || next == 'y' || next == 'j') return true;
-    return next == 'o' && at(i + 2) == 'v' && (previous == 'e' || previous == 'n' || previous == 'r');
+  // Spells letters of a Latin word at `i` as the same sounds are spelled in Russian words; returns how many
+  // it read. Here, before Fold, because folded text doesn't tell any more from which script it came.
+  std::size_t Respell(std::string_view word, std::size_t i) {
+    const auto at = [&](std::size_t j) { return j < word.size() ? static_cast<char>(word[j] | 0x20) : '\0'; };
+    const char letter = at(i), next = at(i + 1), third = at(i + 2), previous = i > 0 ? at(i - 1) : '\0';
+    const auto write = [&](std::string_view letters, std::size_t read) {
+      out_.append(letters);
+      return read;
+    };
+    switch (letter) {
+      case 'c':  // ц: Kuznecov, Cvetkov; Polish cz
+        if (next == 'e' || next == 'i' || next == 'y' || next == 'j' || (i == 0 && next == 'v'))
+          return write("ts", 1);
+        if (next == 'o' && third == 'v' && (previous == 'e' || previous == 'n' || previous == 'r')) {
+          return write("ts", 1);
+        }
+        return next == 'z' ? write("ch", 2) : 0;
+      case 's':
+        return next == 'z' ? write("sh", 2) : 0;
+      case 't':
+        if (next == 'z') return write("ts", 2);
+        if (next == 's' && third == 'c' && at(i + 3) == 'h') return write("ch", 4);
+        if (next == 'c' && third == 'h') return write("ch", 3);
+        return next == 'h' ? write("t", 2) : 0;
+      case 'p':
+        return next == 'h' ? write("f", 2) : 0;
+      case 'b':
+      case 'd':
+      case 'g':
+        return next == 'h' ? write(std::string_view(&letter, 1), 2) : 0;
+      case 'o':
+        if (next == 'u') return write("u", 2);
+        [[fallthrough]];
+      case 'u':  // Mueller, Schroeder
+        if (kind_ == WordsOf::kPerson && next == 'e' && IsConsonant(previous) && IsConsonant(third)) {
+          return write(std::string_view(&letter, 1), 2);
+        }
+        return 0;
+      case 'y':
+      case 'j':  // ё: Semyonov
+        return next == 'o' && IsConsonant(previous) ? write("e", 2) : 0;
+      default:
+        return 0;
+    }
+  }
+
+  static bool IsConsonant(char letter) {
+    return letter >= 'b' && letter <= 'z' &&
+           std::string_view("eiouyj").find(letter) == std::string_view::npos;
   }
 
   std::string_view text_;
@@ -181,7 +239,6 @@ class Scanner {
   int letters_ = 0, digits_ = 0, lower_run_ = 0;
   int latin_ = 0, latin_doubtful_ = 0, cyrillic_ = 0, cyrillic_doubtful_ = 0;
   bool other_ = false;  // has letters of other scripts
-  bool brackets_ = false;
   bool repaired_to_cyrillic_ = false, has_doubtful_ = false;
 };
 
@@ -216,8 +273,8 @@ Words::Words(std::string_view utf8, WordsOf kind) {
       case kHyphen:
         if (count_ > 0) words_[count_ - 1].hyphen = true;
         break;
-      case kBracket:
-        if (count_ > 0) words_[count_ - 1].bracket = true;
+      case kCyrillicScript:
+        if (count_ > 0) words_[count_ - 1].cyrillic = true;
         break;
       default: {
         if (count_ == kMaxWords) return;

@@ -16,16 +16,17 @@ struct Word {
   bool dot = false;         // a full stop follows
   bool comma = false;       // a comma follows
   bool hyphen = false;      // a hyphen joins it to the next word
-  bool bracket = false;     // stood in brackets
+  bool cyrillic = false;    // was written in Cyrillic
 };
 
 enum class WordsOf : std::uint8_t {
-  kPerson,   // words run together are taken apart where a capital tells; digits among letters are slips
-  kCompany,  // digits are words of their own
+  kPerson,   // the digits 0 and 1 among letters are slips
+  kCompany,  // numbers are words of their own, Roman ones too
 };
 
 // Splits and folds a name. Before folding, words that mix Cyrillic with Latin look-alike letters are brought
-// to the script of those letters that have no look-alike. Only the beginning of an overlong name is read.
+// to the script of those letters that have no look-alike. Words run together are taken apart where a capital
+// tells. Only the beginning of an overlong name is read.
 class Words {
  public:
   Words(std::string_view utf8, WordsOf kind);
