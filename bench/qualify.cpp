@@ -70,6 +70,7 @@ logged AS (
     'phone', jsonb_build_object('old', null, 'new', c.phone),
     'notes', jsonb_build_object('old', null, 'new', c.notes),
     'custom_fields', jsonb_build_object('old', null, 'new', c.custom_fields),
+    'owner_user_id', jsonb_build_object('old', null, 'new', c.owner_user_id),
     'source_lead_id', jsonb_build_object('old', null, 'new', c.source_lead_id)) FROM customer c
   UNION ALL
   SELECT $2::uuid, 'contact', p.id, 'created', $3::uuid, jsonb_build_object(
@@ -243,6 +244,7 @@ class Converter {
                    {"phone", "null", JsonText(phone)},
                    {"notes", "null", JsonText(notes)},
                    {"custom_fields", "null", "{}"},
+                   {"owner_user_id", "null", JsonText(assignee)},
                    {"source_lead_id", "null", JsonText(id)}}),
           contact,
           Changes({{"customer_id", "null", JsonText(customer)},
