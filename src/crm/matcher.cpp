@@ -22,8 +22,6 @@ const pg::Statement<pg::Uuid, std::vector<std::int64_t>> kCommonValues{
     "matcher.common_values",
     "SELECT hash, records FROM kvcrm.match_common_values WHERE organization_id = $1 AND hash = ANY ($2)"};
 
-constexpr std::int64_t kAllRecords = 0;
-
 struct Kept {
   pg::Uuid version;
   match::Model model;
@@ -68,7 +66,7 @@ const match::Model& MatcherOf(const pg::Uuid& organization) {
 }
 
 match::Frequencies FrequenciesOf(const pg::Uuid& organization, const match::ValueHashes& hashes) {
-  std::vector<std::int64_t> asked = {kAllRecords};
+  std::vector<std::int64_t> asked = {crm::kAllRecords};
   for (const std::int64_t hash : hashes.of) {
     if (hash != 0) asked.push_back(hash);
   }

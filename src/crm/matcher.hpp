@@ -16,4 +16,7 @@ const match::Model& MatcherOf(const pg::Uuid& organization);
 // first scan nothing is known. One look-up by index for all of them. Needs a session as above.
 match::Frequencies FrequenciesOf(const pg::Uuid& organization, const match::ValueHashes& hashes);
 
+// The row of match_common_values that counts all records has this hash, which no value has.
+inline constexpr std::int64_t kAllRecords = 0;
+
 }  // namespace kvcrm::crm
