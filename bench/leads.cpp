@@ -14,7 +14,7 @@ constexpr const char* kImported[] = {"leads", "lead_fingerprints", "lead_stage_h
                                      "activity_logs"};
 // And its conversion, besides.
 constexpr const char* kConverted[] = {"customers", "customer_contacts", "customer_identities",
-                                      "lead_conversions"};
+                                      "customer_fingerprints", "lead_conversions"};
 
 // What distinguishes the leads of one organization.
 struct LeadsOf {

@@ -54,6 +54,20 @@ CREATE TABLE kvcrm.customer_identities (
 );
 CREATE INDEX customer_identities_customer ON kvcrm.customer_identities (customer_id, organization_id);
 
+-- Written by triggers and conversions only; without a foreign key, as customer_identities.
+CREATE TABLE kvcrm.customer_fingerprints (
+    id                 uuid        NOT NULL,
+    organization_id    uuid        NOT NULL DEFAULT kvcrm.current_organization_id(),
+    match_keys         bigint[]    NOT NULL DEFAULT '{}',
+    match_values       text        NOT NULL DEFAULT '',
+    derivation_version int         NOT NULL,
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    updated_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX customer_fingerprints_keys ON kvcrm.customer_fingerprints USING gin (match_keys);
+-- Last, as with customers.
+ALTER TABLE kvcrm.customer_fingerprints ADD PRIMARY KEY (id, organization_id);
+
 COMMENT ON TABLE kvcrm.customers IS 'A customer: what a lead becomes when it is converted.';
 COMMENT ON COLUMN kvcrm.customers.id IS 'Identifier, a time-ordered UUID.';
 COMMENT ON COLUMN kvcrm.customers.organization_id IS 'The organization; never changes.';
@@ -93,4 +107,14 @@ COMMENT ON COLUMN kvcrm.customer_identities.created_at IS 'When the row was crea
 
 SELECT pg_catalog.pg_extension_config_dump('kvcrm.customers', '');
 SELECT pg_catalog.pg_extension_config_dump('kvcrm.customer_contacts', '');
+COMMENT ON TABLE kvcrm.customer_fingerprints IS 'The derived side of a customer, one to one: what matching reads of it and of its contacts. Not for clients.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.id IS 'The customer''s id.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.organization_id IS 'The organization; never changes.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.match_keys IS 'Blocking keys of the customer and of its contacts, as in lead_fingerprints.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.match_values IS 'The normalised values that matching compares: the customer''s own, then those of each contact that differs.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.derivation_version IS 'Version of the rules that derived this row.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.created_at IS 'When the row was created.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.updated_at IS 'When the row last changed.';
+
 SELECT pg_catalog.pg_extension_config_dump('kvcrm.customer_identities', '');
+SELECT pg_catalog.pg_extension_config_dump('kvcrm.customer_fingerprints', '');

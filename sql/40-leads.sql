@@ -78,6 +78,8 @@ CREATE TABLE kvcrm.lead_fingerprints (
 CREATE INDEX lead_fingerprints_newest ON kvcrm.lead_fingerprints (organization_id, created_at DESC, id DESC);
 CREATE INDEX lead_fingerprints_search ON kvcrm.lead_fingerprints
     USING gin (kvcrm.search_keys(organization_id, search_text));
+-- Matching: one lookup for each blocking key. A key is a hash that the organization is part of.
+CREATE INDEX lead_fingerprints_keys ON kvcrm.lead_fingerprints USING gin (match_keys);
 -- Last, as with leads.
 ALTER TABLE kvcrm.lead_fingerprints ADD PRIMARY KEY (id, organization_id);
 

@@ -9,6 +9,9 @@ COMMENT ON FUNCTION kvcrm.customers_after() IS 'Trigger: who owns which INN, e-m
 CREATE OR REPLACE FUNCTION kvcrm.customer_contacts_before() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'customer_contacts_before';
 COMMENT ON FUNCTION kvcrm.customer_contacts_before() IS 'Trigger: texts, e-mail and phone of a contact.';
+CREATE OR REPLACE FUNCTION kvcrm.customer_fingerprints_after() RETURNS trigger
+    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'customer_fingerprints_after';
+COMMENT ON FUNCTION kvcrm.customer_fingerprints_after() IS 'Trigger: what matching reads of customers and their contacts.';
 
 CREATE OR REPLACE TRIGGER customers_before BEFORE INSERT OR UPDATE ON kvcrm.customers
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customers_before();
@@ -16,6 +19,16 @@ CREATE OR REPLACE TRIGGER customers_after AFTER INSERT OR UPDATE OR DELETE ON kv
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customers_after();
 CREATE OR REPLACE TRIGGER customer_contacts_before BEFORE INSERT OR UPDATE ON kvcrm.customer_contacts
     FOR EACH ROW EXECUTE FUNCTION kvcrm.customer_contacts_before();
+CREATE OR REPLACE TRIGGER fingerprints_insert AFTER INSERT ON kvcrm.customers REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.customer_fingerprints_after('customer');
+CREATE OR REPLACE TRIGGER fingerprints_update AFTER UPDATE ON kvcrm.customers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.customer_fingerprints_after('customer');
+CREATE OR REPLACE TRIGGER fingerprints_insert AFTER INSERT ON kvcrm.customer_contacts REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.customer_fingerprints_after('contact');
+CREATE OR REPLACE TRIGGER fingerprints_update AFTER UPDATE ON kvcrm.customer_contacts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.customer_fingerprints_after('contact');
+CREATE OR REPLACE TRIGGER fingerprints_delete AFTER DELETE ON kvcrm.customer_contacts REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.customer_fingerprints_after('contact');
 CREATE OR REPLACE TRIGGER log_insert AFTER INSERT ON kvcrm.customers REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.log_changes('customer');
 CREATE OR REPLACE TRIGGER log_update AFTER UPDATE ON kvcrm.customers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
@@ -52,3 +65,5 @@ CREATE POLICY customer_contacts_update ON kvcrm.customer_contacts FOR UPDATE
     USING (organization_id = ANY (kvcrm.policy_organizations('customers:update')));
 
 ALTER TABLE kvcrm.customer_identities ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE kvcrm.customer_fingerprints ENABLE ROW LEVEL SECURITY;

@@ -2,7 +2,7 @@
 
 namespace kvcrm::crm {
 
-BulkInsert::BulkInsert(const char* name, const char* head, std::vector<Oid> types)
+BulkInsert::BulkInsert(const char* name, const char* head, std::vector<Oid> types, const char* tail)
     : types_(std::move(types)) {
   for (std::size_t i = 0; i < kSizes.front(); ++i) {
     repeated_types_.insert(repeated_types_.end(), types_.begin(), types_.end());
@@ -19,6 +19,7 @@ BulkInsert::BulkInsert(const char* name, const char* head, std::vector<Oid> type
       }
       texts_[s] += ")";
     }
+    texts_[s] += tail;
     statements_[s] = std::make_unique<pg::BulkStatement>(names_[s].c_str(), texts_[s].c_str(),
                                                          pg::Plan::kGeneric, repeated_types_.data(),
                                                          static_cast<int>(kSizes[s] * types_.size()));

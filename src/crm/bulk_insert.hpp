@@ -16,8 +16,9 @@ namespace kvcrm::crm {
 
 class BulkInsert {
  public:
-  // `head` is "INSERT INTO table (columns)"; `types` are those of the columns' values.
-  BulkInsert(const char* name, const char* head, std::vector<Oid> types);
+  // `head` is "INSERT INTO table (columns)"; `types` are those of the columns' values; `tail` is what follows
+  // them, like ON CONFLICT.
+  BulkInsert(const char* name, const char* head, std::vector<Oid> types, const char* tail = "");
 
   // Collects rows for this insert; whatever is left is written by Flush. Values that the batch keeps are made
   // in its own memory context, which is emptied whenever rows have been written: a statement may touch a

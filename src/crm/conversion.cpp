@@ -6,6 +6,7 @@
 
 #include "crm/audit.hpp"
 #include "crm/errors.hpp"
+#include "crm/fingerprints.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "crm/lead_columns.hpp"
@@ -61,7 +62,8 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kHandOver{
   "lead.lost_reason,"                                                                            \
   " 'stage_entered_at', lead.stage_entered_at, 'qualified_at', lead.qualified_at)"
 
-// All that a conversion into a new customer writes, as one statement.
+// All that a conversion into a new customer writes, as one statement. Customer and contact say what the lead
+// said, so its fingerprint is theirs.
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConvertToNew{
     "conversion.convert_to_new", LEAD_WITH_SOURCE
     "customer AS (INSERT INTO kvcrm.customers AS c (id, organization_id, name, company, inn, email, phone, "
@@ -73,6 +75,9 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConve
     " contact AS (INSERT INTO kvcrm.customer_contacts AS p (organization_id, customer_id, name, email, phone,"
     "   \"position\", is_primary)"
     "   SELECT organization_id, $3, name, email, phone, \"position\", true FROM lead RETURNING p.id),"
+    " fingerprint AS (INSERT INTO kvcrm.customer_fingerprints (id, organization_id, match_keys, match_values,"
+    "   derivation_version) SELECT $3, organization_id, match_keys, match_values, derivation_version"
+    "   FROM kvcrm.lead_fingerprints WHERE id = $1 AND organization_id = $2),"
     " conversion AS (INSERT INTO kvcrm.lead_conversions (organization_id, lead_id, customer_id, contact_id,"
     "   customer_created, converted_by, before_image)"
     "   SELECT organization_id, lead.id, $3, contact.id, true, $5, " BEFORE_IMAGE
@@ -322,6 +327,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   if (named && kLockCustomer(*named, home).empty()) throw Error(kNotFound, "customer not found");
   LogScope log;
   if (!existing) {
+    const CustomerFingerprintGiven given;
     pg::Rows rows = kConvertToNew(lead.id, home, created, target_stage, lead.caller.user);
     log.Write();
     return rows;

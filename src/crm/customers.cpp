@@ -1,4 +1,5 @@
 // Customers and their contacts: texts, and who owns which INN, e-mail and phone.
+#include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
@@ -157,6 +158,7 @@ KVCRM_FUNCTION(customers_after) {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
     kReleaseAll(row.Get<pg::Uuid>(at[kCId]), row.Get<pg::Uuid>(at[kCOrganization]));
+    crm::ForgetCustomer(row.Get<pg::Uuid>(at[kCOrganization]), row.Get<pg::Uuid>(at[kCId]));
     return call.Done();
   }
   std::optional<pg::Row> old;

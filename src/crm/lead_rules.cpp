@@ -9,7 +9,9 @@
 #include "crm/board_rank.hpp"
 #include "crm/bulk_insert.hpp"
 #include "crm/duplicate_policy.hpp"
+#include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
+#include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/lead_columns.hpp"
 #include "crm/leads.hpp"
@@ -23,7 +25,6 @@
 #include "pg/security.hpp"
 #include "pg/unique_index.hpp"
 #include "text/email.hpp"
-#include "text/fold.hpp"
 #include "text/utf8.hpp"
 
 extern "C" {
@@ -49,26 +50,10 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Timestamp, OptionalUuid> k
     " INSERT INTO kvcrm.lead_stage_history (organization_id, lead_id, stage_id, entered_at, moved_by)"
     " SELECT $2, $1, $3, $4, $5 FROM (SELECT count(*) FROM ended) AS first"};
 
-// created_at is the lead's: search walks fingerprints in the order of the list.
-const pg::Statement<pg::Uuid, pg::Uuid, std::string, std::int32_t, pg::Timestamp> kUpdateFingerprint{
-    "lead_rules.update_fingerprint",
-    "INSERT INTO kvcrm.lead_fingerprints AS f (id, organization_id, search_text, derivation_version,"
-    " created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id, organization_id) DO UPDATE"
-    " SET search_text = excluded.search_text, created_at = excluded.created_at,"
-    " derivation_version = excluded.derivation_version, updated_at = now()"};
-
 const crm::BulkInsert kInsertHistory(
     "lead_rules.insert_history",
     "INSERT INTO kvcrm.lead_stage_history (organization_id, lead_id, stage_id, entered_at, moved_by)",
     {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, UUIDOID});
-
-const crm::BulkInsert kInsertFingerprints(
-    "lead_rules.insert_fingerprints",
-    "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, derivation_version, created_at)",
-    {UUIDOID, UUIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
-
-// Rises whenever what lead_fingerprints holds is derived by other rules.
-constexpr std::int32_t kDerivationVersion = 1;
 
 constexpr crm::TextRule kTexts[] = {
     {crm::kName, crm::kNameLength, true}, {crm::kEmail, crm::kNameLength},
@@ -465,22 +450,13 @@ class LeadWrite {
   pg::Uuid organization_;
 };
 
-// What search looks into, one folded value per line, so that a word never matches across two fields.
-std::string SearchText(const pg::TransitionReader& row, const AttrNumber* at) {
-  std::string result;
-  for (const LeadColumn column : {crm::kName, crm::kEmail, crm::kCompany}) {
-    const pg::Value value = row.At(at[column]);
-    if (!value.is_null) result += text::Fold(crm::ViewText(value));
-    result += '\n';
-  }
-  if (const pg::Value phone = row.At(at[crm::kPhone]); !phone.is_null) {
-    for (const char c : crm::ViewText(phone)) {
-      if (c >= '0' && c <= '9') result += c;
-    }
-  }
-  result += '\n';
-  if (const pg::Value inn = row.At(at[crm::kInn]); !inn.is_null) result += text::Fold(crm::ViewText(inn));
-  return result;
+std::string_view ViewOrEmpty(pg::Value value) {
+  return value.is_null ? std::string_view() : crm::ViewText(value);
+}
+match::Fields FieldsOf(const pg::TransitionReader& row, const AttrNumber* at) {
+  return {ViewOrEmpty(row.At(at[crm::kName])), ViewOrEmpty(row.At(at[crm::kCompany])),
+          ViewOrEmpty(row.At(at[crm::kEmail])), ViewOrEmpty(row.At(at[crm::kPhone])),
+          ViewOrEmpty(row.At(at[crm::kInn]))};
 }
 
 bool TextChanged(const pg::TransitionReader& row, const pg::TransitionReader& old, const AttrNumber* at,
@@ -492,11 +468,17 @@ bool TextChanged(const pg::TransitionReader& row, const pg::TransitionReader& ol
   return false;
 }
 
+bool IsLive(const pg::TransitionReader& row, const AttrNumber* at) {
+  return row.At(at[crm::kDeletedAt]).is_null && row.At(at[crm::kMergedIntoId]).is_null &&
+         row.At(at[crm::kConvertedAt]).is_null;
+}
+
 void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   const pg::Value actor = pg::ToValue(crm::CurrentUser());
   pg::TransitionReader row(call.NewTable(), call.descriptor());
-  crm::BulkInsert::Batch history(kInsertHistory), fingerprints(kInsertFingerprints);
-  const pg::Value version = pg::ToValue(kDerivationVersion);
+  crm::BulkInsert::Batch history(kInsertHistory);
+  crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kNew);
+  crm::DuplicateWarnings warnings;
   crm::BoardCounts counts(at);
   pg::Scratch scratch;
   while (row.Next()) {
@@ -509,12 +491,13 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
     history.Add({history.Make(organization), history.Make(id),
                  history.Make(row.Get<pg::Uuid>(at[crm::kStageId])), row.At(at[crm::kStageEnteredAt]),
                  actor});
-    fingerprints.Add({fingerprints.Make(id), fingerprints.Make(organization),
-                      fingerprints.Make(SearchText(row, at)), version, row.At(at[crm::kCreatedAt])});
+    fingerprints.Add({id, organization}, FieldsOf(row, at), row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
+    warnings.Add({id, organization});
   }
   history.Flush();
-  fingerprints.Flush();
+  fingerprints.Write();
   counts.Write();
+  warnings.Give();
 }
 
 void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
@@ -522,6 +505,8 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
   // Both tables hold the rows in the same order.
   pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
   crm::BoardCounts counts(at);
+  crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kChanged);
+  crm::DuplicateWarnings warnings;
   pg::Scratch scratch;
   while (old.Next() && row.Next()) {
     pg::CheckForInterrupts();
@@ -538,11 +523,13 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
                   row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]), actor);
     }
     if (text_changed) {
-      kUpdateFingerprint(id, organization, SearchText(row, at), kDerivationVersion,
-                         row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
+      fingerprints.Add({id, organization}, FieldsOf(row, at), row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
+      if (IsLive(row, at)) warnings.Add({id, organization});
     }
   }
+  fingerprints.Write();
   counts.Write();
+  warnings.Give();
 }
 
 void AfterDelete(const pg::TriggerCall& call, const AttrNumber* at) {

@@ -1,0 +1,267 @@
+#include "crm/fingerprints.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "crm/identity.hpp"
+#include "crm/permissions.hpp"
+#include "crm/rows.hpp"
+#include "crm/search.hpp"
+#include "match/keys.hpp"
+#include "pg/entry.hpp"
+#include "pg/security.hpp"
+#include "pg/trigger.hpp"
+#include "text/fold.hpp"
+
+using namespace kvcrm;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+
+#define LEAD_FINGERPRINTS                                                                          \
+  "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, match_keys, match_values, " \
+  "derivation_version, created_at)"
+const std::vector<Oid> kLeadTypes = {UUIDOID, UUIDOID, TEXTOID, INT8ARRAYOID, TEXTOID, INT4OID, TIMESTAMPTZOID};
+
+const crm::BulkInsert kInsertLeads("fingerprints.insert_leads", LEAD_FINGERPRINTS, kLeadTypes);
+const crm::BulkInsert kUpdateLeads(
+    "fingerprints.update_leads", LEAD_FINGERPRINTS, kLeadTypes,
+    " ON CONFLICT (id, organization_id) DO UPDATE SET search_text = excluded.search_text, match_keys = "
+    "excluded.match_keys, match_values = excluded.match_values, derivation_version = "
+    "excluded.derivation_version, created_at = excluded.created_at, updated_at = now()");
+
+const crm::BulkInsert kUpsertCustomers(
+    "fingerprints.upsert_customers",
+    "INSERT INTO kvcrm.customer_fingerprints (id, organization_id, match_keys, match_values, "
+    "derivation_version)",
+    {UUIDOID, UUIDOID, INT8ARRAYOID, TEXTOID, INT4OID},
+    " ON CONFLICT (id, organization_id) DO UPDATE SET match_keys = excluded.match_keys, match_values = "
+    "excluded.match_values, derivation_version = excluded.derivation_version, updated_at = now()");
+
+// More contacts than these are not told apart: their customer is found by what it says itself.
+#define MOST_CONTACTS "50"
+
+// A customer's own record and those of its contacts, the customer's first.
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kRecordsOfCustomers{
+    "fingerprints.records_of_customers",
+    "SELECT c.id, r.name, c.company, r.email, r.phone, c.inn FROM unnest($2) AS i (id)"
+    " JOIN kvcrm.customers c ON c.id = i.id AND c.organization_id = $1 CROSS JOIN LATERAL"
+    " (SELECT c.name, c.email, c.phone, 0 AS position UNION ALL"
+    "  (SELECT p.name, p.email, p.phone, 1 FROM kvcrm.customer_contacts p WHERE p.customer_id = c.id"
+    "    AND p.organization_id = $1 ORDER BY p.is_primary DESC, p.created_at, p.id LIMIT " MOST_CONTACTS
+    ")) r ORDER BY c.id, r.position"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kForgetCustomer{
+    "fingerprints.forget_customer",
+    "DELETE FROM kvcrm.customer_fingerprints WHERE id = $1 AND organization_id = $2"};
+
+const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldLeads{
+    "fingerprints.old_leads",
+    "SELECT l.id, l.name, l.company, l.email, l.phone, l.inn, l.created_at FROM kvcrm.lead_fingerprints f"
+    " JOIN kvcrm.leads l ON l.id = f.id AND l.organization_id = $1"
+    " WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id LIMIT $3 FOR NO KEY UPDATE OF l"};
+const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldCustomers{
+    "fingerprints.old_customers",
+    "SELECT c.id FROM kvcrm.customer_fingerprints f JOIN kvcrm.customers c ON c.id = f.id AND "
+    "c.organization_id = $1 WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id"
+    " LIMIT $3 FOR NO KEY UPDATE OF c"};
+const pg::Statement<std::int32_t> kOldOrganizations{
+    "fingerprints.old_organizations",
+    "SELECT o.id FROM kvcrm.organizations o WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE"
+    " f.organization_id = o.id AND f.derivation_version < $1) OR EXISTS (SELECT FROM"
+    " kvcrm.customer_fingerprints f WHERE f.organization_id = o.id AND f.derivation_version < $1)"};
+
+// Separates the records of one customer; normalised values never hold it.
+constexpr char kRecordEnd = '\f';
+
+std::string_view OrganizationBytes(const pg::Uuid& organization) {
+  return {reinterpret_cast<const char*>(organization.bytes.data()), organization.bytes.size()};
+}
+
+std::string_view ViewOrEmpty(pg::Value value) { return value.is_null ? std::string_view() : crm::ViewText(value); }
+
+// Columns of a statement above, from `first`: name, company, email, phone, inn.
+match::Fields FieldsAt(const pg::Rows& rows, std::uint64_t row, int first) {
+  return {ViewOrEmpty(rows.At(row, first)), ViewOrEmpty(rows.At(row, first + 1)),
+          ViewOrEmpty(rows.At(row, first + 2)), ViewOrEmpty(rows.At(row, first + 3)),
+          ViewOrEmpty(rows.At(row, first + 4))};
+}
+
+// One batch of an organization's old rows; returns how many there were.
+std::int32_t RefreshOrganization(const pg::Uuid& organization, std::int32_t most) {
+  const pg::Rows leads = kOldLeads(organization, crm::kDerivationVersion, most);
+  crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kChanged);
+  for (std::uint64_t i = 0; i < leads.size(); ++i) {
+    pg::CheckForInterrupts();
+    fingerprints.Add({leads.Get<pg::Uuid>(i, 0), organization}, FieldsAt(leads, i, 1),
+                     leads.Get<pg::Timestamp>(i, 6));
+  }
+  fingerprints.Write();
+  std::int32_t done = static_cast<std::int32_t>(leads.size());
+  if (done == most) return done;
+  const pg::Rows customers = kOldCustomers(organization, crm::kDerivationVersion, most - done);
+  std::vector<pg::Uuid> ids;
+  for (std::uint64_t i = 0; i < customers.size(); ++i) ids.push_back(customers.Get<pg::Uuid>(i, 0));
+  crm::RefreshCustomers(organization, ids);
+  return done + static_cast<std::int32_t>(ids.size());
+}
+
+// --- customers ---
+
+enum Column { kId, kOrganization, kCustomer };  // and the texts
+constexpr const char* kCustomerColumns[] = {"id",    "organization_id", "id",      "name",
+                                            "email", "phone",           "company", "inn"};
+constexpr const char* kContactColumns[] = {"id",   "organization_id", "customer_id",
+                                           "name", "email",           "phone"};
+pg::Columns columns_of_customers(kCustomerColumns, std::size(kCustomerColumns));
+pg::Columns columns_of_contacts(kContactColumns, std::size(kContactColumns));
+
+using CustomersByOrganization = std::map<pg::Uuid, std::set<pg::Uuid>>;
+
+void Collect(pg::TransitionReader& row, const AttrNumber* at, CustomersByOrganization& customers) {
+  customers[row.Get<pg::Uuid>(at[kOrganization])].insert(row.Get<pg::Uuid>(at[kCustomer]));
+}
+
+CustomersByOrganization AffectedCustomers(const pg::TriggerCall& call, const AttrNumber* at, int columns) {
+  CustomersByOrganization affected;
+  if (!call.OnUpdate()) {
+    pg::TransitionReader row(call.OnDelete() ? call.OldTable() : call.NewTable(), call.descriptor());
+    while (row.Next()) Collect(row, at, affected);
+    return affected;
+  }
+  pg::TransitionReader old(call.OldTable(), call.descriptor()), row(call.NewTable(), call.descriptor());
+  while (old.Next() && row.Next()) {
+    for (int column = kCustomer; column < columns; ++column) {
+      if (pg::SameValue(row.At(at[column]), old.At(at[column]), call.descriptor(), at[column])) continue;
+      Collect(old, at, affected);
+      Collect(row, at, affected);
+      break;
+    }
+  }
+  return affected;
+}
+
+}  // namespace
+
+namespace kvcrm::crm {
+
+int CustomerFingerprintGiven::depth_ = 0;
+
+LeadFingerprints::LeadFingerprints(Rows rows) : batch_(rows == Rows::kNew ? kInsertLeads : kUpdateLeads) {}
+
+void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at) {
+  const std::string values = match::Normalize(fields);
+  const auto keys = match::BlockingKeys(match::Record(values), OrganizationBytes(lead.organization));
+  pg::Value stored_keys;
+  {
+    const pg::InContext in(batch_.context());
+    stored_keys = KeysValue(keys);
+  }
+  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)), stored_keys,
+              batch_.Make(values), batch_.Make(kDerivationVersion), batch_.Make(created_at)});
+}
+
+std::string SearchText(const match::Fields& fields) {
+  std::string result;
+  for (const std::string_view field : {fields.name, fields.email, fields.company}) {
+    if (!field.empty()) result += text::Fold(field);
+    result += '\n';
+  }
+  for (const char c : fields.phone) {
+    if (c >= '0' && c <= '9') result += c;
+  }
+  result += '\n';
+  if (!fields.inn.empty()) result += text::Fold(fields.inn);
+  return result;
+}
+
+std::vector<std::string_view> RecordsOfCustomer(std::string_view match_values) {
+  std::vector<std::string_view> records;
+  for (std::size_t from = 0; from <= match_values.size();) {
+    const std::size_t end = std::min(match_values.find(kRecordEnd, from), match_values.size());
+    records.push_back(match_values.substr(from, end - from));
+    from = end + 1;
+  }
+  return records;
+}
+
+void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers) {
+  if (customers.empty()) return;
+  const pg::Rows rows = kRecordsOfCustomers(organization, customers);
+  BulkInsert::Batch batch(kUpsertCustomers);
+  for (std::uint64_t i = 0; i < rows.size();) {
+    pg::CheckForInterrupts();
+    const auto customer = rows.Get<pg::Uuid>(i, 0);
+    std::vector<std::string> records;
+    std::set<std::int64_t> keys;
+    for (; i < rows.size() && rows.Get<pg::Uuid>(i, 0) == customer; ++i) {
+      std::string record = match::Normalize(FieldsAt(rows, i, 1));
+      if (std::find(records.begin(), records.end(), record) != records.end()) continue;
+      const auto of_record = match::BlockingKeys(match::Record(record), OrganizationBytes(organization));
+      keys.insert(of_record.begin(), of_record.end());
+      records.push_back(std::move(record));
+    }
+    std::string values;
+    for (const std::string& record : records) values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
+    pg::Value stored_keys;
+    {
+      const pg::InContext in(batch.context());
+      stored_keys = KeysValue({keys.begin(), keys.end()});
+    }
+    batch.Add({batch.Make(customer), batch.Make(organization), stored_keys, batch.Make(values),
+               batch.Make(kDerivationVersion)});
+  }
+  batch.Flush();
+}
+
+void ForgetCustomer(const pg::Uuid& organization, const pg::Uuid& customer) {
+  kForgetCustomer(customer, organization);
+}
+
+}  // namespace kvcrm::crm
+
+// Trigger after each statement on customers or customer_contacts.
+KVCRM_FUNCTION(customer_fingerprints_after) {
+  const pg::TriggerCall call(args);
+  if (pg::IsRestoring(call.table_owner()) || crm::CustomerFingerprintGiven::Active())
+    return call.Done();
+  const bool of_contacts = std::string_view(call.Argument(0)) == "contact";
+  const CustomersByOrganization affected = AffectedCustomers(
+      call, (of_contacts ? columns_of_contacts : columns_of_customers).In(call.table()),
+      static_cast<int>(of_contacts ? std::size(kContactColumns) : std::size(kCustomerColumns)));
+  if (affected.empty()) return call.Done();
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  for (const auto& [organization, customers] : affected)
+    crm::RefreshCustomers(organization, {customers.begin(), customers.end()});
+  return call.Done();
+}
+
+// derivation_version() -> int: the version of the rules by which this module derives fingerprints.
+KVCRM_FUNCTION(derivation_version) { return args.Return(crm::kDerivationVersion); }
+
+// refresh_derived(batch, organization_id) -> int. Derives up to `batch` fingerprints anew that older rules
+// made, and returns how many; 0 = none are left. The system without an organization does them all in turn.
+// Errors: 22023 for a batch that is not positive; 42501 without settings:update.
+KVCRM_FUNCTION(refresh_derived) {
+  const auto batch = args.Get<std::optional<std::int32_t>>(0).value_or(1000);
+  if (batch < 1 || batch > 1'000'000) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "batch must be 1 to 1000000");
+  }
+  const auto given = args.Get<OptionalUuid>(1);
+  pg::Session session(pg::Access::kWrite);
+  if (!given && crm::ActsAsSystem() && !crm::CurrentOrganization()) {
+    std::int32_t done = 0;
+    const pg::Rows organizations = kOldOrganizations(crm::kDerivationVersion);
+    for (std::uint64_t i = 0; i < organizations.size() && done < batch; ++i)
+      done += RefreshOrganization(organizations.Get<pg::Uuid>(i, 0), batch - done);
+    return args.Return(done);
+  }
+  const crm::Caller caller = crm::CallerInGivenOrCurrent(given);
+  caller.Require(Permission::kSettingsUpdate);
+  return args.Return(RefreshOrganization(caller.organization, batch));
+}

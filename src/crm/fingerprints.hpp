@@ -1,0 +1,64 @@
+// The derived side of leads and customers: what search and matching read. Kept in side tables, because it is
+// indexed heavily and leads move often.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crm/bulk_insert.hpp"
+#include "match/record.hpp"
+
+namespace kvcrm::crm {
+
+// Rises whenever what the tables of fingerprints hold is derived by other rules; refresh_derived() then does
+// the older rows again.
+inline constexpr std::int32_t kDerivationVersion = 2;
+
+struct LeadKey {
+  pg::Uuid id, organization;
+};
+
+// Fingerprints of leads, collected and written in batches.
+class LeadFingerprints {
+ public:
+  enum class Rows {
+    kNew,      // of leads just inserted
+    kChanged,  // there already, unless somebody removed them
+  };
+  explicit LeadFingerprints(Rows rows);
+
+  // `created_at` is the lead's: search walks fingerprints in the order of the list.
+  void Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at);
+  void Write() { batch_.Flush(); }
+
+ private:
+  BulkInsert::Batch batch_;
+};
+
+// What search looks into, one folded value per line, so that a word never matches across two fields.
+std::string SearchText(const match::Fields& fields);
+
+// A customer has one row for all its people: the customer's own record comes first, then one for each contact
+// that differs, with the customer's company and INN.
+std::vector<std::string_view> RecordsOfCustomer(std::string_view match_values);
+
+// Derives the fingerprints of customers of one organization anew, contacts included.
+void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers);
+
+// Marks a statement that writes the fingerprint of the customer it makes itself, having it at hand.
+class CustomerFingerprintGiven {
+ public:
+  CustomerFingerprintGiven() { ++depth_; }
+  ~CustomerFingerprintGiven() { --depth_; }
+  CustomerFingerprintGiven(const CustomerFingerprintGiven&) = delete;
+  CustomerFingerprintGiven& operator=(const CustomerFingerprintGiven&) = delete;
+  static bool Active() { return depth_ > 0; }
+
+ private:
+  static int depth_;
+};
+
+void ForgetCustomer(const pg::Uuid& organization, const pg::Uuid& customer);
+
+}  // namespace kvcrm::crm
