@@ -79,3 +79,14 @@ CREATE OR REPLACE FUNCTION kvcrm.restore_lead(lead_id uuid, organization_id uuid
     AS 'MODULE_PATHNAME', 'restore_lead';
 COMMENT ON FUNCTION kvcrm.restore_lead(uuid, uuid) IS
     'Restores a deleted lead. Needs leads:delete. 22023; PT404; 42501; 23505 when its e-mail or phone is taken meanwhile under the policy block.';
+
+CREATE OR REPLACE FUNCTION kvcrm.derivation_version() RETURNS int
+    LANGUAGE c IMMUTABLE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'derivation_version';
+COMMENT ON FUNCTION kvcrm.derivation_version() IS
+    'The version of the rules by which this version of kvcrm derives fingerprints; older rows are due for refresh_derived.';
+CREATE OR REPLACE FUNCTION kvcrm.refresh_derived(batch int DEFAULT 1000, organization_id uuid DEFAULT NULL) RETURNS int
+    LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'refresh_derived';
+COMMENT ON FUNCTION kvcrm.refresh_derived(int, uuid) IS
+    'Derives anew what search and matching read, where older rules made it: up to batch rows, in this transaction. Returns how many; call it until it returns 0. The system without an organization goes through all. Needs settings:update. 22023; 42501.';

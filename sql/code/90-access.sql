@@ -13,7 +13,7 @@ AS $$
       JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'kvcrm'
      WHERE p.pronamespace = 'kvcrm'::regnamespace
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-       AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements',
+       AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements', 'derivation_version',
                              'search_keys')
     UNION ALL
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
@@ -121,9 +121,14 @@ AS $$
            'ALTER EXTENSION kvcrm UPDATE;'
       FROM pg_extension e JOIN pg_available_extensions v ON v.name = e.extname
      WHERE e.extname = 'kvcrm' AND e.extversion <> v.default_version
+    UNION ALL
+    SELECT 'search and matching read what older rules derived',
+           'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
+     WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
+        OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
 $$;
 COMMENT ON FUNCTION kvcrm.check_installation() IS
-    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits. No rows = all is well.';
+    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, derived rows that are out of date. No rows = all is well.';
 
 CREATE OR REPLACE FUNCTION kvcrm.prepare_statements() RETURNS SETOF text
     LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

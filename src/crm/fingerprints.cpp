@@ -7,7 +7,6 @@
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
-#include "crm/search.hpp"
 #include "match/keys.hpp"
 #include "pg/entry.hpp"
 #include "pg/security.hpp"
@@ -156,12 +155,7 @@ LeadFingerprints::LeadFingerprints(Rows rows) : batch_(rows == Rows::kNew ? kIns
 void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at) {
   const std::string values = match::Normalize(fields);
   const auto keys = match::BlockingKeys(match::Record(values), OrganizationBytes(lead.organization));
-  pg::Value stored_keys;
-  {
-    const pg::InContext in(batch_.context());
-    stored_keys = KeysValue(keys);
-  }
-  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)), stored_keys,
+  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)), batch_.Make(keys),
               batch_.Make(values), batch_.Make(kDerivationVersion), batch_.Make(created_at)});
 }
 
@@ -207,12 +201,8 @@ void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>&
     }
     std::string values;
     for (const std::string& record : records) values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
-    pg::Value stored_keys;
-    {
-      const pg::InContext in(batch.context());
-      stored_keys = KeysValue({keys.begin(), keys.end()});
-    }
-    batch.Add({batch.Make(customer), batch.Make(organization), stored_keys, batch.Make(values),
+    batch.Add({batch.Make(customer), batch.Make(organization),
+               batch.Make(std::vector<std::int64_t>(keys.begin(), keys.end())), batch.Make(values),
                batch.Make(kDerivationVersion)});
   }
   batch.Flush();

@@ -4,6 +4,7 @@
 // Rows are inserted in batches, each in a sub-transaction; a batch that fails is halved until the bad row
 // stands alone. A clean import thus costs a sub-transaction per batch, not per row.
 #include "crm/batches.hpp"
+#include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
 #include "crm/permissions.hpp"
 #include "pg/json.hpp"
@@ -74,6 +75,7 @@ KVCRM_FUNCTION(import_leads) {
   caller.Require(Permission::kLeadsImport);
   const auto count = kCount(rows).Get<std::optional<std::int32_t>>(0, 0);
   if (!count) throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "rows must be a JSON array");
+  const crm::DuplicateChoice one_call(std::nullopt);
   std::vector<Outcome> outcomes(static_cast<std::size_t>(*count));
   const auto insert = [&](std::size_t first, std::size_t end) {
     const pg::Rows inserted = kInsert(caller.organization, rows, static_cast<std::int32_t>(first) + 1,

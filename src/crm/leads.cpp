@@ -3,6 +3,7 @@
 
 #include "crm/board_rank.hpp"
 #include "crm/duplicate_policy.hpp"
+#include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
@@ -163,12 +164,7 @@ void RefuseDuplicate(const crm::Caller& caller, const pg::Rows& rows, const char
   crm::RaiseDuplicate(caller, what, rows.Get<pg::Uuid>(0, 0), rows.Get<OptionalUuid>(0, 1));
 }
 
-void ApplyDuplicateChoice(const crm::Caller& caller, const OptionalText& choice, const OptionalText& email,
-                          const OptionalText& phone) {
-  if (!choice || *choice == "allow" || *choice == "warn") return;
-  if (*choice != "block") {
-    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "on_duplicate must be allow, warn or block");
-  }
+void RefuseDuplicates(const crm::Caller& caller, const OptionalText& email, const OptionalText& phone) {
   if (email) RefuseDuplicate(caller, kSameEmail(caller.organization, text::NormalizeEmail(*email)), "email");
   if (!phone) return;
   const auto rules = crm::ReadOrganizationRules(caller.organization);
@@ -299,7 +295,8 @@ KVCRM_FUNCTION(create_lead) {
   caller.Require(Permission::kLeadsCreate);
   const auto email = args.Get<OptionalText>(1);
   const auto phone = args.Get<OptionalText>(2);
-  ApplyDuplicateChoice(caller, args.Get<OptionalText>(12), email, phone);
+  const crm::DuplicateChoice choice(crm::ParseOnDuplicate(args.Get<OptionalText>(12)));
+  if (choice.choice() == crm::OnDuplicate::kBlock) RefuseDuplicates(caller, email, phone);
   return crm::ReturnFirst(
       args,
       kInsert(caller.organization, name, email, phone, args.Get<OptionalText>(3), args.Get<OptionalText>(4),

@@ -43,7 +43,8 @@ const pg::Statement<pg::Uuid, pg::Uuid, OptionalTime, std::int32_t, bool> kLeadP
     "a.organization_id = $2"
     "    AND " TO_DO
     " ORDER BY a.due_date NULLS LAST, a.created_at, a.id LIMIT 1),"
-    " 'duplicates', '[]'::jsonb,"
+    " 'duplicates', (SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]')"
+    "    FROM kvcrm.find_duplicates($1, NULL, 10, $2) d),"
     " 'customer', (SELECT to_jsonb(c) FROM kvcrm.customers c WHERE $5 AND c.id = l.converted_to_customer_id"
     "    AND c.organization_id = $2 AND c.deleted_at IS NULL),"
     " 'quotes', '[]'::jsonb,"

@@ -1,0 +1,61 @@
+// The policy 'warn': likely duplicates of leads just written are put under review and told.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "crm/fingerprints.hpp"
+
+namespace kvcrm::crm {
+
+enum class OnDuplicate { kAllow, kWarn, kBlock };
+
+// nullopt: what the organization's policy says. Throws 22023 for an unknown word.
+std::optional<OnDuplicate> ParseOnDuplicate(const std::optional<std::string>& text);
+
+// Marks the statements of one call that chose for itself what becomes of duplicates. Within it a hint to scan
+// is given once, however many statements the call takes.
+class DuplicateChoice {
+ public:
+  explicit DuplicateChoice(std::optional<OnDuplicate> choice) : choice_(choice), outer_(innermost_) {
+    innermost_ = this;
+  }
+  ~DuplicateChoice() { innermost_ = outer_; }
+  DuplicateChoice(const DuplicateChoice&) = delete;
+  DuplicateChoice& operator=(const DuplicateChoice&) = delete;
+
+  static DuplicateChoice* Current() { return innermost_; }
+  std::optional<OnDuplicate> choice() const { return choice_; }
+  // True the first time.
+  bool TellToScan() { return !std::exchange(told_to_scan_, true); }
+
+ private:
+  static DuplicateChoice* innermost_;
+
+  std::optional<OnDuplicate> choice_;
+  bool told_to_scan_ = false;
+  DuplicateChoice* outer_;
+};
+
+// What one statement wrote: collected, then looked at when fingerprints are in place.
+class DuplicateWarnings {
+ public:
+  void Add(const LeadKey& lead) {
+    organizations_.insert(lead.organization);
+    if (++count_ <= kMost) leads_.push_back(lead);
+  }
+  // Needs an open session.
+  void Give();
+
+ private:
+  // A statement that writes more leads than this is no form being saved: scan_duplicates() is for it.
+  static constexpr std::size_t kMost = 100;
+
+  std::size_t count_ = 0;
+  std::vector<LeadKey> leads_;
+  std::set<pg::Uuid> organizations_;
+};
+
+}  // namespace kvcrm::crm

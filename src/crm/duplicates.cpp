@@ -1,0 +1,357 @@
+#include "crm/duplicates.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "crm/fingerprints.hpp"
+#include "crm/match_explanation.hpp"
+#include "crm/matcher.hpp"
+#include "crm/organizations.hpp"
+#include "crm/rows.hpp"
+#include "match/keys.hpp"
+#include "pg/json.hpp"
+#include "pg/result_set.hpp"
+#include "text/phone.hpp"
+#include "text/utf8.hpp"
+
+using namespace kvcrm;
+using crm::Permission;
+
+namespace {
+
+using OptionalText = std::optional<std::string>;
+using OptionalUuid = std::optional<pg::Uuid>;
+using Keys = std::vector<std::int64_t>;
+
+constexpr std::int32_t kMaxResults = 10, kMostResults = 100;
+
+const pg::Statement<pg::Uuid, pg::Uuid> kFingerprint{
+    "duplicates.fingerprint",
+    "SELECT match_keys, match_values FROM kvcrm.lead_fingerprints WHERE id = $1 AND organization_id = $2"};
+
+// The same number as match::kKeyCap.
+#define KEY_CAP "50"
+static_assert(match::kKeyCap == 50);
+
+// Rows that share a key, so many of each key and no more. The limit is kept from the planner, who would take
+// it for a reason to walk the table until the first few rows are found.
+#define SHARING_A_KEY(table)                                                                              \
+  "SELECT c.id, c.match_values FROM unnest($2) AS k (key) CROSS JOIN LATERAL"                             \
+  " (WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values FROM kvcrm." table " f" \
+  "   WHERE f.match_keys @> ARRAY[k.key])"                                                                \
+  " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP ") c"
+
+const pg::Statement<pg::Uuid, Keys> kLeadCandidates{"duplicates.lead_candidates",
+                                                    SHARING_A_KEY("lead_fingerprints")};
+const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{"duplicates.customer_candidates",
+                                                        SHARING_A_KEY("customer_fingerprints")};
+
+// Of the candidates that are live leads, and not known to be somebody else than $3.
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>, OptionalUuid> kLeads{
+    "duplicates.leads",
+    "SELECT l.id, l.assigned_to, m.display_name FROM unnest($2) AS i (id)"
+    " JOIN kvcrm.leads l ON l.id = i.id AND l.organization_id = $1"
+    " LEFT JOIN kvcrm.organization_members m ON m.organization_id = $1 AND m.user_id = l.assigned_to"
+    " WHERE l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL"
+    " AND NOT EXISTS (SELECT FROM kvcrm.duplicate_pairs p WHERE p.organization_id = $1"
+    "   AND p.lead_id = least($3, l.id) AND p.other_lead_id = greatest($3, l.id) AND p.status = 'dismissed')"};
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kCustomers{
+    "duplicates.customers",
+    "SELECT c.id, c.owner_user_id, m.display_name FROM unnest($2) AS i (id)"
+    " JOIN kvcrm.customers c ON c.id = i.id AND c.organization_id = $1"
+    " LEFT JOIN kvcrm.organization_members m ON m.organization_id = $1 AND m.user_id = c.owner_user_id"
+    " WHERE c.deleted_at IS NULL"};
+
+// A key of the form that none of its fields has.
+const pg::Statement<pg::Json> kUnknownKey{
+    "duplicates.unknown_key",
+    "SELECT k FROM jsonb_object_keys($1) AS k WHERE k NOT IN ('name', 'email', 'phone', 'company', 'inn')"
+    " LIMIT 1"};
+
+std::string_view OrganizationBytes(const pg::Uuid& organization) {
+  return {reinterpret_cast<const char*>(organization.bytes.data()), organization.bytes.size()};
+}
+
+// Compares records with one that is sought.
+class Comparer {
+ public:
+  Comparer(const pg::Uuid& organization, std::string_view sought)
+      : model_(crm::MatcherOf(organization)),
+        sought_(sought),
+        frequencies_(
+            crm::FrequenciesOf(organization, match::HashValues(sought_, OrganizationBytes(organization)))) {}
+
+  double Score(std::string_view other) const {
+    return match::Score(sought_, match::Record(other), frequencies_, model_);
+  }
+  match::Comparison Compare(std::string_view other) const {
+    return match::Compare(sought_, match::Record(other), frequencies_, model_);
+  }
+  pg::Json Explain(const match::Comparison& comparison, std::string_view other) const {
+    return crm::ExplanationOf(comparison, model_, crm::Compared{sought_, match::Record(other)});
+  }
+  std::optional<double> MaskedProbability(const match::Comparison& comparison) const;
+
+ private:
+  const match::Model& model_;
+  const match::Record sought_;
+  const match::Frequencies frequencies_;
+};
+
+// Fields that somebody might try to guess.
+bool IsSecret(std::string_view field) { return field == "email" || field == "phone" || field == "inn"; }
+
+// The weight that a field which is a little right counts with in a masked answer: that of a wrong one, the
+// least of its levels.
+double LeastWeightOf(std::string_view field, const match::Model& model) {
+  double least = 0;
+  const auto& levels = match::Levels();
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    if (levels[i].field == field) least = std::min(least, model.weights[i]);
+  }
+  return least;
+}
+
+// An answer that rose with every letter guessed right would lead to the whole address. So whatever is not
+// wholly right counts as wrong, and what is left is told in two steps.
+std::optional<double> Comparer::MaskedProbability(const match::Comparison& comparison) const {
+  double weight = comparison.weight;
+  for (const match::Evidence& evidence : comparison.evidence) {
+    const match::Level& level = match::Levels()[static_cast<std::size_t>(evidence.level)];
+    if (!IsSecret(level.field) || level.name == "exact" || level.name == "missing") continue;
+    weight += std::min(0.0, LeastWeightOf(level.field, model_) - evidence.weight);
+  }
+  const double probability = match::ProbabilityOf(weight);
+  if (probability < match::kShippedThreshold) return std::nullopt;
+  return probability < 0.99 ? 0.9 : 0.99;
+}
+
+// A candidate that is likely enough to be looked at.
+struct Likely {
+  std::string_view values;
+  double weight;
+};
+using LikelyById = std::map<pg::Uuid, Likely>;
+
+std::vector<pg::Uuid> IdsOf(const LikelyById& likely) {
+  std::vector<pg::Uuid> ids;
+  for (const auto& entry : likely) ids.push_back(entry.first);
+  return ids;
+}
+
+// Candidates of at least `least_weight`; a customer is as alike as the most alike of its people.
+LikelyById LikelyAmong(const pg::Rows& candidates, bool customers, const OptionalUuid& itself,
+                       const Comparer& comparer, double least_weight) {
+  std::set<pg::Uuid> seen;
+  LikelyById likely;
+  for (std::uint64_t i = 0; i < candidates.size(); ++i) {
+    const auto id = candidates.Get<pg::Uuid>(i, 0);
+    if (id == itself || !seen.insert(id).second) continue;
+    const std::string_view values = crm::ViewText(candidates.At(i, 1));
+    Likely best{{}, -HUGE_VAL};
+    for (const std::string_view record :
+         customers ? crm::RecordsOfCustomer(values) : std::vector<std::string_view>{values}) {
+      const double weight = comparer.Score(record);
+      if (weight > best.weight) best = {record, weight};
+    }
+    if (best.weight >= least_weight) likely.emplace(id, best);
+  }
+  return likely;
+}
+
+double WeightOf(double probability) {
+  if (probability <= 0) return -HUGE_VAL;
+  if (probability >= 1) return HUGE_VAL;
+  return std::log2(probability / (1 - probability));
+}
+
+// `details`: id, user, name of the user.
+template <typename Sees>
+void PutMatches(const pg::Rows& details, bool customers, const LikelyById& likely, const Comparer& comparer,
+                Sees sees, std::vector<crm::Match>& matches) {
+  for (std::uint64_t i = 0; i < details.size(); ++i) {
+    crm::Match match;
+    match.is_customer = customers;
+    match.id = details.Get<pg::Uuid>(i, 0);
+    match.visible = sees(details.Get<OptionalUuid>(i, 1));
+    match.owner_name = details.Get<OptionalText>(i, 2);
+    match.values = likely.at(match.id).values;
+    match.comparison = comparer.Compare(match.values);
+    match.masked_probability = comparer.MaskedProbability(match.comparison);
+    matches.push_back(std::move(match));
+  }
+}
+
+double ProbabilityGiven(const std::optional<double>& given) {
+  if (!given) return match::kShippedThreshold;
+  if (!(*given >= 0 && *given <= 1)) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "min_probability must be between 0 and 1");
+  }
+  return *given;
+}
+
+std::size_t ResultsGiven(const std::optional<std::int32_t>& given) {
+  const std::int32_t results = given.value_or(kMaxResults);
+  if (results < 1 || results > kMostResults) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE,
+                "max_results must be between 1 and " + std::to_string(kMostResults));
+  }
+  return static_cast<std::size_t>(results);
+}
+
+Datum Answer(pg::Args& args, const crm::Caller& caller, const crm::Sought& sought, double least_probability,
+             std::size_t results) {
+  pg::ResultSet answer(args);
+  const auto matches = crm::FindMatches(caller, sought, least_probability);
+  const Comparer comparer(caller.organization, sought.values);
+  for (std::size_t i = 0; i < std::min(results, matches.size()); ++i) {
+    const crm::Match& match = matches[i];
+    OptionalUuid id;
+    std::optional<pg::Json> explanation;
+    if (match.visible) {
+      id = match.id;
+      explanation = comparer.Explain(match.comparison, match.values);
+    }
+    answer.Add(std::string_view(match.is_customer ? "customer" : "lead"), id, match.ShownProbability(),
+               explanation, !match.visible, match.owner_name);
+  }
+  return answer.Done();
+}
+
+// One text of the form, trimmed; nothing for a missing key, a null and an empty text.
+std::string FormText(pg::Json candidate, const char* key, int limit) {
+  const pg::JsonMember member = pg::FindMember(candidate, key);
+  if (member.kind == pg::JsonMember::Kind::kMissing || member.kind == pg::JsonMember::Kind::kNull) return {};
+  if (member.kind != pg::JsonMember::Kind::kString) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string("candidate ") + key + " must be a text");
+  }
+  const std::string_view text = text::Trim(member.text);
+  if (text::CountCodePoints(text) > static_cast<std::size_t>(limit)) {
+    throw Error(ERRCODE_STRING_DATA_RIGHT_TRUNCATION, std::string("candidate ") + key + " is longer than " +
+                                                          std::to_string(limit) + " characters");
+  }
+  return std::string(text);
+}
+
+crm::Sought SoughtForm(pg::Json candidate, const pg::Uuid& organization) {
+  candidate = pg::Unpack(candidate);
+  if (!pg::IsJsonObject(candidate)) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "candidate must be a JSON object");
+  }
+  if (const pg::Rows unknown = kUnknownKey(candidate); !unknown.empty()) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "candidate has an unknown key")
+        .Detail("Key: " + unknown.Get<std::string>(0, 0) + ".")
+        .Hint("Keys are name, email, phone, company and inn.");
+  }
+  const std::string name = FormText(candidate, "name", crm::kNameLength);
+  const std::string company = FormText(candidate, "company", crm::kNameLength);
+  const std::string email = FormText(candidate, "email", crm::kNameLength);
+  const std::string inn = FormText(candidate, "inn", crm::kShortLength);
+  std::string phone = FormText(candidate, "phone", crm::kShortLength);
+  if (!phone.empty()) {
+    const auto rules = crm::ReadOrganizationRules(organization);
+    if (auto e164 = text::ToE164(phone, rules ? rules->default_country : "RU")) phone = std::move(*e164);
+  }
+  crm::Sought sought;
+  sought.values = match::Normalize({name, company, email, phone, inn});
+  sought.keys = match::BlockingKeys(match::Record(sought.values), OrganizationBytes(organization));
+  return sought;
+}
+
+}  // namespace
+
+namespace kvcrm::crm {
+
+Sought SoughtLead(const Lead& lead) {
+  const pg::Rows rows = kFingerprint(lead.id, lead.caller.organization);
+  if (rows.empty()) throw Error(ERRCODE_INTERNAL_ERROR, "the lead has no fingerprint");
+  return {rows.Get<std::string>(0, 1), rows.Get<Keys>(0, 0), lead.id, lead.customer};
+}
+
+std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, double least_probability) {
+  const pg::Uuid& home = caller.organization;
+  const Comparer comparer(home, sought.values);
+  // A row that turns out to be hidden needs the shipped threshold.
+  const double least_weight = WeightOf(std::min(least_probability, match::kShippedThreshold));
+  std::vector<Match> matches;
+  {
+    const pg::Rows candidates = kLeadCandidates(home, sought.keys);
+    const LikelyById likely = LikelyAmong(candidates, false, sought.lead, comparer, least_weight);
+    if (!likely.empty()) {
+      std::map<OptionalUuid, bool> sees;
+      PutMatches(
+          kLeads(home, IdsOf(likely), sought.lead), false, likely, comparer,
+          [&](const OptionalUuid& assignee) {
+            const auto [known, is_new] = sees.emplace(assignee, false);
+            if (is_new) known->second = SeesLead(caller, assignee);
+            return known->second;
+          },
+          matches);
+    }
+  }
+  {
+    const pg::Rows candidates = kCustomerCandidates(home, sought.keys);
+    const LikelyById likely = LikelyAmong(candidates, true, sought.customer, comparer, least_weight);
+    const bool sees = caller.Can(Permission::kCustomersRead);
+    if (!likely.empty()) {
+      PutMatches(
+          kCustomers(home, IdsOf(likely)), true, likely, comparer, [&](const OptionalUuid&) { return sees; },
+          matches);
+    }
+  }
+  // By what is shown alone: a hidden row's place among visible ones would tell its probability.
+  std::erase_if(matches, [&](const Match& match) {
+    return (!match.visible && !match.masked_probability) || match.ShownProbability() < least_probability;
+  });
+  std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
+    return std::tuple(-a.ShownProbability(), !a.visible, a.id) < std::tuple(-b.ShownProbability(), !b.visible, b.id);
+  });
+  return matches;
+}
+
+}  // namespace kvcrm::crm
+
+// find_duplicates(lead_id, min_probability, max_results, organization_id) -> setof (kind, id, probability,
+// explanation, masked, owner_name), the likeliest first. Errors: 22023; PT404.
+KVCRM_FUNCTION(find_duplicates) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const double least = ProbabilityGiven(args.Get<std::optional<double>>(1));
+  const std::size_t results = ResultsGiven(args.Get<std::optional<std::int32_t>>(2));
+  const pg::Session session(pg::Access::kRead);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(3), crm::Lock::kNone);
+  return Answer(args, lead.caller, crm::SoughtLead(lead), least, results);
+}
+
+// check_duplicates(candidate, min_probability, max_results, organization_id): the same for a form that is not
+// saved yet, an object with some of name, email, phone, company, inn. Errors: 22023; 22001; 42501 for someone
+// who may neither create nor read leads.
+KVCRM_FUNCTION(check_duplicates) {
+  const auto candidate = args.Require<pg::Json>(0, "candidate");
+  const double least = ProbabilityGiven(args.Get<std::optional<double>>(1));
+  const std::size_t results = ResultsGiven(args.Get<std::optional<std::int32_t>>(2));
+  const pg::Session session(pg::Access::kRead);
+  const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(3));
+  const auto enough = crm::PermissionSet::OfTokens(
+      {"leads:create", "leads:read_own", "leads:read_team", "leads:read_all"});
+  if (!caller.permissions.HasAny(enough)) crm::RaiseNotAllowed(Permission::kLeadsCreate);
+  return Answer(args, caller, SoughtForm(candidate, caller.organization), least, results);
+}
+
+// explain_match(lead_id, other_lead_id, organization_id) -> jsonb. Errors: 22023 without both, or when they
+// are one; PT404 unless the caller sees both.
+KVCRM_FUNCTION(explain_match) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const pg::Uuid other_id = args.Require<pg::Uuid>(1, "other_lead_id");
+  const pg::Session session(pg::Access::kRead);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(2), crm::Lock::kNone);
+  const crm::Lead other = crm::FindLead(other_id, lead.caller.organization, crm::Lock::kNone);
+  if (lead.id == other.id) {
+    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "a lead is compared with another one, not with itself");
+  }
+  const std::string values = crm::SoughtLead(lead).values, others = crm::SoughtLead(other).values;
+  const Comparer comparer(lead.caller.organization, values);
+  return args.Return(comparer.Explain(comparer.Compare(others), others));
+}
