@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION kvcrm.explain_match(lead_id uuid, other_lead_id uuid,
     LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'explain_match';
 COMMENT ON FUNCTION kvcrm.explain_match(uuid, uuid, uuid) IS
-    'How alike two leads are, as a waterfall in bits: {prior, fields: [{field, level, weight, adjustment, values}], weight, probability}. prior and weights add up to weight; adjustment is the part of a field''s weight that comes from how common its value is; values are the normalised ones. 22023 for a lead and itself; PT404 unless one sees both.';
+    'How alike two leads are, as a waterfall in bits: {prior, fields: [{field, level, weight, adjustment, values}], weight, probability}. prior and weights add up to weight; adjustment is the part of a field''s weight that comes from how common its value is; values are the two as typed. 22023 for a lead and itself; PT404 unless one sees both.';
 
 ALTER TABLE kvcrm.duplicate_pairs ENABLE ROW LEVEL SECURITY;
 -- A pair says something about both leads: only who sees both sees it.

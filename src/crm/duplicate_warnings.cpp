@@ -16,13 +16,13 @@ namespace {
 constexpr std::size_t kMostPerLead = 10;
 
 const pg::Statement<pg::Uuid> kWarns{
-    "duplicate_warnings.warns",
-    "SELECT duplicate_policy = 'warn' FROM kvcrm.organizations WHERE id = $1"};
+    "duplicate_warnings.warns", "SELECT duplicate_policy = 'warn' FROM kvcrm.organizations WHERE id = $1"};
 
 // A decided pair stays as it was decided.
 const crm::BulkInsert kRecordPairs(
     "duplicate_warnings.record_pairs",
-    "INSERT INTO kvcrm.duplicate_pairs AS p (organization_id, lead_id, other_lead_id, probability, explanation)",
+    "INSERT INTO kvcrm.duplicate_pairs AS p (organization_id, lead_id, other_lead_id, probability, "
+    "explanation)",
     {UUIDOID, UUIDOID, UUIDOID, FLOAT8OID, JSONBOID},
     " ON CONFLICT (organization_id, lead_id, other_lead_id) DO UPDATE SET probability = excluded.probability,"
     " explanation = excluded.explanation, updated_at = now() WHERE p.status = 'open'");
@@ -124,12 +124,14 @@ void DuplicateWarnings::Give() {
     }
     if (seen.empty() && hidden == 0) continue;
     ++leads;
-    detail += (detail.empty() ? "" : "\n") + ("Lead " + key.id.Text()) + " is like " + Listed(seen, hidden) + ".";
+    detail +=
+        (detail.empty() ? "" : "\n") + ("Lead " + key.id.Text()) + " is like " + Listed(seen, hidden) + ".";
   }
   if (leads == 0) return;
   RecordPairs(pairs);
-  Notice(leads == 1 ? "the lead has likely duplicates" : std::to_string(leads) + " leads have likely duplicates",
-         detail, "See why with find_duplicates(lead_id).");
+  Notice(
+      leads == 1 ? "the lead has likely duplicates" : std::to_string(leads) + " leads have likely duplicates",
+      detail, "See why with find_duplicates(lead_id).");
 }
 
 }  // namespace kvcrm::crm

@@ -30,7 +30,9 @@ constexpr std::int32_t kMaxResults = 10, kMostResults = 100;
 
 const pg::Statement<pg::Uuid, pg::Uuid> kFingerprint{
     "duplicates.fingerprint",
-    "SELECT match_keys, match_values FROM kvcrm.lead_fingerprints WHERE id = $1 AND organization_id = $2"};
+    "SELECT f.match_keys, f.match_values, l.name, l.company, l.email, l.phone, l.inn FROM"
+    " kvcrm.lead_fingerprints f JOIN kvcrm.leads l ON l.id = f.id AND l.organization_id = $2"
+    " WHERE f.id = $1 AND f.organization_id = $2"};
 
 // The same number as match::kKeyCap.
 #define KEY_CAP "50"
@@ -38,10 +40,11 @@ static_assert(match::kKeyCap == 50);
 
 // Rows that share a key, so many of each key and no more. The limit is kept from the planner, who would take
 // it for a reason to walk the table until the first few rows are found.
-#define SHARING_A_KEY(table)                                                                              \
-  "SELECT c.id, c.match_values FROM unnest($2) AS k (key) CROSS JOIN LATERAL"                             \
-  " (WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values FROM kvcrm." table " f" \
-  "   WHERE f.match_keys @> ARRAY[k.key])"                                                                \
+#define SHARING_A_KEY(table)                                                                         \
+  "SELECT c.id, c.match_values FROM unnest($2) AS k (key) CROSS JOIN LATERAL"                        \
+  " (WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values FROM kvcrm." table \
+  " f"                                                                                               \
+  "   WHERE f.match_keys @> ARRAY[k.key])"                                                           \
   " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP ") c"
 
 const pg::Statement<pg::Uuid, Keys> kLeadCandidates{"duplicates.lead_candidates",
@@ -52,12 +55,14 @@ const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{"duplicates.customer_can
 // Of the candidates that are live leads, and not known to be somebody else than $3.
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>, OptionalUuid> kLeads{
     "duplicates.leads",
-    "SELECT l.id, l.assigned_to, m.display_name FROM unnest($2) AS i (id)"
+    "SELECT l.id, l.assigned_to, m.display_name, l.name, l.company, l.email, l.phone, l.inn FROM unnest($2) "
+    "AS i (id)"
     " JOIN kvcrm.leads l ON l.id = i.id AND l.organization_id = $1"
     " LEFT JOIN kvcrm.organization_members m ON m.organization_id = $1 AND m.user_id = l.assigned_to"
     " WHERE l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL"
     " AND NOT EXISTS (SELECT FROM kvcrm.duplicate_pairs p WHERE p.organization_id = $1"
-    "   AND p.lead_id = least($3, l.id) AND p.other_lead_id = greatest($3, l.id) AND p.status = 'dismissed')"};
+    "   AND p.lead_id = least($3, l.id) AND p.other_lead_id = greatest($3, l.id) AND p.status = "
+    "'dismissed')"};
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kCustomers{
     "duplicates.customers",
     "SELECT c.id, c.owner_user_id, m.display_name FROM unnest($2) AS i (id)"
@@ -71,10 +76,6 @@ const pg::Statement<pg::Json> kUnknownKey{
     "SELECT k FROM jsonb_object_keys($1) AS k WHERE k NOT IN ('name', 'email', 'phone', 'company', 'inn')"
     " LIMIT 1"};
 
-std::string_view OrganizationBytes(const pg::Uuid& organization) {
-  return {reinterpret_cast<const char*>(organization.bytes.data()), organization.bytes.size()};
-}
-
 // Compares records with one that is sought.
 class Comparer {
  public:
@@ -82,7 +83,7 @@ class Comparer {
       : model_(crm::MatcherOf(organization)),
         sought_(sought),
         frequencies_(
-            crm::FrequenciesOf(organization, match::HashValues(sought_, OrganizationBytes(organization)))) {}
+            crm::FrequenciesOf(organization, match::HashValues(sought_, crm::BytesOf(organization)))) {}
 
   double Score(std::string_view other) const {
     return match::Score(sought_, match::Record(other), frequencies_, model_);
@@ -90,10 +91,11 @@ class Comparer {
   match::Comparison Compare(std::string_view other) const {
     return match::Compare(sought_, match::Record(other), frequencies_, model_);
   }
-  pg::Json Explain(const match::Comparison& comparison, std::string_view other) const {
-    return crm::ExplanationOf(comparison, model_, crm::Compared{sought_, match::Record(other)});
+  pg::Json Explain(const match::Comparison& comparison, const crm::TypedFields& sought,
+                   const crm::TypedFields& other) const {
+    return crm::ExplanationOf(comparison, model_, crm::Compared{sought.View(), other.View()});
   }
-  std::optional<double> MaskedProbability(const match::Comparison& comparison) const;
+  std::optional<double> MaskedProbability(const match::Comparison& comparison, std::string_view values) const;
 
  private:
   const match::Model& model_;
@@ -101,11 +103,7 @@ class Comparer {
   const match::Frequencies frequencies_;
 };
 
-// Fields that somebody might try to guess.
-bool IsSecret(std::string_view field) { return field == "email" || field == "phone" || field == "inn"; }
-
-// The weight that a field which is a little right counts with in a masked answer: that of a wrong one, the
-// least of its levels.
+// The least weight of a field's levels: of one that is wrong.
 double LeastWeightOf(std::string_view field, const match::Model& model) {
   double least = 0;
   const auto& levels = match::Levels();
@@ -115,16 +113,25 @@ double LeastWeightOf(std::string_view field, const match::Model& model) {
   return least;
 }
 
-// An answer that rose with every letter guessed right would lead to the whole address. So whatever is not
-// wholly right counts as wrong, and what is left is told in two steps.
-std::optional<double> Comparer::MaskedProbability(const match::Comparison& comparison) const {
-  double weight = comparison.weight;
-  for (const match::Evidence& evidence : comparison.evidence) {
-    const match::Level& level = match::Levels()[static_cast<std::size_t>(evidence.level)];
-    if (!IsSecret(level.field) || level.name == "exact" || level.name == "missing") continue;
-    weight += std::min(0.0, LeastWeightOf(level.field, model_) - evidence.weight);
-  }
-  const double probability = match::ProbabilityOf(weight);
+// An answer that rose with every letter guessed right would lead to the whole address. So an e-mail, phone or
+// INN that is not wholly right counts as wrong, whatever it has in common with the right one, and what is
+// left is told in two steps.
+std::optional<double> Comparer::MaskedProbability(const match::Comparison& comparison,
+                                                  std::string_view values) const {
+  if (comparison.probability < match::kShippedThreshold) return std::nullopt;
+  const match::Record other(values);
+  match::Record guess = sought_;
+  double penalty = 0;
+  const auto drop_unless_right = [&](std::string_view field, std::string_view& value,
+                                     std::string_view right) {
+    if (value.empty() || right.empty() || value == right) return;
+    value = {};
+    penalty += LeastWeightOf(field, model_);
+  };
+  drop_unless_right("email", guess.email, other.email);
+  drop_unless_right("phone", guess.phone, other.phone);
+  drop_unless_right("inn", guess.inn, other.inn);
+  const double probability = match::ProbabilityOf(match::Score(guess, other, frequencies_, model_) + penalty);
   if (probability < match::kShippedThreshold) return std::nullopt;
   return probability < 0.99 ? 0.9 : 0.99;
 }
@@ -178,9 +185,10 @@ void PutMatches(const pg::Rows& details, bool customers, const LikelyById& likel
     match.id = details.Get<pg::Uuid>(i, 0);
     match.visible = sees(details.Get<OptionalUuid>(i, 1));
     match.owner_name = details.Get<OptionalText>(i, 2);
+    if (!customers && match.visible) match.typed = crm::TypedFieldsAt(details, i, 3);
     match.values = likely.at(match.id).values;
     match.comparison = comparer.Compare(match.values);
-    match.masked_probability = comparer.MaskedProbability(match.comparison);
+    match.masked_probability = comparer.MaskedProbability(match.comparison, match.values);
     matches.push_back(std::move(match));
   }
 }
@@ -213,7 +221,10 @@ Datum Answer(pg::Args& args, const crm::Caller& caller, const crm::Sought& sough
     std::optional<pg::Json> explanation;
     if (match.visible) {
       id = match.id;
-      explanation = comparer.Explain(match.comparison, match.values);
+      explanation = comparer.Explain(match.comparison, sought.typed,
+                                     match.is_customer
+                                         ? crm::PersonOfCustomer(caller.organization, match.id, match.values)
+                                         : match.typed);
     }
     answer.Add(std::string_view(match.is_customer ? "customer" : "lead"), id, match.ShownProbability(),
                explanation, !match.visible, match.owner_name);
@@ -230,8 +241,8 @@ std::string FormText(pg::Json candidate, const char* key, int limit) {
   }
   const std::string_view text = text::Trim(member.text);
   if (text::CountCodePoints(text) > static_cast<std::size_t>(limit)) {
-    throw Error(ERRCODE_STRING_DATA_RIGHT_TRUNCATION, std::string("candidate ") + key + " is longer than " +
-                                                          std::to_string(limit) + " characters");
+    throw Error(ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+                std::string("candidate ") + key + " is longer than " + std::to_string(limit) + " characters");
   }
   return std::string(text);
 }
@@ -246,18 +257,20 @@ crm::Sought SoughtForm(pg::Json candidate, const pg::Uuid& organization) {
         .Detail("Key: " + unknown.Get<std::string>(0, 0) + ".")
         .Hint("Keys are name, email, phone, company and inn.");
   }
-  const std::string name = FormText(candidate, "name", crm::kNameLength);
-  const std::string company = FormText(candidate, "company", crm::kNameLength);
-  const std::string email = FormText(candidate, "email", crm::kNameLength);
-  const std::string inn = FormText(candidate, "inn", crm::kShortLength);
-  std::string phone = FormText(candidate, "phone", crm::kShortLength);
-  if (!phone.empty()) {
-    const auto rules = crm::ReadOrganizationRules(organization);
-    if (auto e164 = text::ToE164(phone, rules ? rules->default_country : "RU")) phone = std::move(*e164);
-  }
   crm::Sought sought;
-  sought.values = match::Normalize({name, company, email, phone, inn});
-  sought.keys = match::BlockingKeys(match::Record(sought.values), OrganizationBytes(organization));
+  crm::TypedFields& typed = sought.typed;
+  typed.name = FormText(candidate, "name", crm::kNameLength);
+  typed.company = FormText(candidate, "company", crm::kNameLength);
+  typed.email = FormText(candidate, "email", crm::kNameLength);
+  typed.inn = FormText(candidate, "inn", crm::kShortLength);
+  typed.phone = FormText(candidate, "phone", crm::kShortLength);
+  if (!typed.phone.empty()) {
+    const auto rules = crm::ReadOrganizationRules(organization);
+    if (auto e164 = text::ToE164(typed.phone, rules ? rules->default_country : "RU"))
+      typed.phone = std::move(*e164);
+  }
+  sought.values = match::Normalize(typed.View());
+  sought.keys = match::BlockingKeys(match::Record(sought.values), crm::BytesOf(organization));
   return sought;
 }
 
@@ -268,7 +281,8 @@ namespace kvcrm::crm {
 Sought SoughtLead(const Lead& lead) {
   const pg::Rows rows = kFingerprint(lead.id, lead.caller.organization);
   if (rows.empty()) throw Error(ERRCODE_INTERNAL_ERROR, "the lead has no fingerprint");
-  return {rows.Get<std::string>(0, 1), rows.Get<Keys>(0, 0), lead.id, lead.customer};
+  return {TypedFieldsAt(rows, 0, 2), rows.Get<std::string>(0, 1), rows.Get<Keys>(0, 0), lead.id,
+          lead.customer};
 }
 
 std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, double least_probability) {
@@ -307,7 +321,8 @@ std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, doubl
     return (!match.visible && !match.masked_probability) || match.ShownProbability() < least_probability;
   });
   std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
-    return std::tuple(-a.ShownProbability(), !a.visible, a.id) < std::tuple(-b.ShownProbability(), !b.visible, b.id);
+    return std::tuple(-a.ShownProbability(), !a.visible, a.id) <
+           std::tuple(-b.ShownProbability(), !b.visible, b.id);
   });
   return matches;
 }
@@ -334,8 +349,8 @@ KVCRM_FUNCTION(check_duplicates) {
   const std::size_t results = ResultsGiven(args.Get<std::optional<std::int32_t>>(2));
   const pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(3));
-  const auto enough = crm::PermissionSet::OfTokens(
-      {"leads:create", "leads:read_own", "leads:read_team", "leads:read_all"});
+  const auto enough =
+      crm::PermissionSet::OfTokens({"leads:create", "leads:read_own", "leads:read_team", "leads:read_all"});
   if (!caller.permissions.HasAny(enough)) crm::RaiseNotAllowed(Permission::kLeadsCreate);
   return Answer(args, caller, SoughtForm(candidate, caller.organization), least, results);
 }
@@ -351,7 +366,7 @@ KVCRM_FUNCTION(explain_match) {
   if (lead.id == other.id) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "a lead is compared with another one, not with itself");
   }
-  const std::string values = crm::SoughtLead(lead).values, others = crm::SoughtLead(other).values;
-  const Comparer comparer(lead.caller.organization, values);
-  return args.Return(comparer.Explain(comparer.Compare(others), others));
+  const crm::Sought one = crm::SoughtLead(lead), another = crm::SoughtLead(other);
+  const Comparer comparer(lead.caller.organization, one.values);
+  return args.Return(comparer.Explain(comparer.Compare(another.values), one.typed, another.typed));
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crm/fingerprints.hpp"
 #include "crm/leads.hpp"
 #include "match/model.hpp"
 
@@ -12,7 +13,8 @@ namespace kvcrm::crm {
 
 // What duplicates are looked for: a lead, or a form not saved yet.
 struct Sought {
-  std::string values;               // match::Normalize
+  TypedFields typed;
+  std::string values;                // match::Normalize
   std::vector<std::int64_t> keys;    // match::BlockingKeys
   std::optional<pg::Uuid> lead;      // itself is no duplicate, nor what it was found different from
   std::optional<pg::Uuid> customer;  // what the lead became
@@ -25,6 +27,7 @@ struct Match {
   pg::Uuid id;
   bool visible = false;
   std::optional<std::string> owner_name;  // of whoever may be asked
+  TypedFields typed;                      // of a lead
   std::string values;                     // the normalised ones that were compared
   match::Comparison comparison;
   // What the probability is when e-mail, phone and INN that are nearly right count like wrong ones; rounded
@@ -32,7 +35,9 @@ struct Match {
   std::optional<double> masked_probability;
 
   // The probability as the caller may know it.
-  double ShownProbability() const { return visible ? comparison.probability : masked_probability.value_or(0); }
+  double ShownProbability() const {
+    return visible ? comparison.probability : masked_probability.value_or(0);
+  }
 };
 
 // Those of at least this probability, as the caller may know it, the likeliest first.

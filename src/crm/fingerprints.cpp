@@ -21,10 +21,11 @@ namespace {
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
 
-#define LEAD_FINGERPRINTS                                                                          \
+#define LEAD_FINGERPRINTS                                                                             \
   "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, match_keys, match_values, " \
   "derivation_version, created_at)"
-const std::vector<Oid> kLeadTypes = {UUIDOID, UUIDOID, TEXTOID, INT8ARRAYOID, TEXTOID, INT4OID, TIMESTAMPTZOID};
+const std::vector<Oid> kLeadTypes = {UUIDOID, UUIDOID, TEXTOID,       INT8ARRAYOID,
+                                     TEXTOID, INT4OID, TIMESTAMPTZOID};
 
 const crm::BulkInsert kInsertLeads("fingerprints.insert_leads", LEAD_FINGERPRINTS, kLeadTypes);
 const crm::BulkInsert kUpdateLeads(
@@ -62,7 +63,8 @@ const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldLeads{
     "fingerprints.old_leads",
     "SELECT l.id, l.name, l.company, l.email, l.phone, l.inn, l.created_at FROM kvcrm.lead_fingerprints f"
     " JOIN kvcrm.leads l ON l.id = f.id AND l.organization_id = $1"
-    " WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id LIMIT $3 FOR NO KEY UPDATE OF l"};
+    " WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id LIMIT $3 FOR NO KEY UPDATE OF "
+    "l"};
 const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldCustomers{
     "fingerprints.old_customers",
     "SELECT c.id FROM kvcrm.customer_fingerprints f JOIN kvcrm.customers c ON c.id = f.id AND "
@@ -77,11 +79,9 @@ const pg::Statement<std::int32_t> kOldOrganizations{
 // Separates the records of one customer; normalised values never hold it.
 constexpr char kRecordEnd = '\f';
 
-std::string_view OrganizationBytes(const pg::Uuid& organization) {
-  return {reinterpret_cast<const char*>(organization.bytes.data()), organization.bytes.size()};
+std::string_view ViewOrEmpty(pg::Value value) {
+  return value.is_null ? std::string_view() : crm::ViewText(value);
 }
-
-std::string_view ViewOrEmpty(pg::Value value) { return value.is_null ? std::string_view() : crm::ViewText(value); }
 
 // Columns of a statement above, from `first`: name, company, email, phone, inn.
 match::Fields FieldsAt(const pg::Rows& rows, std::uint64_t row, int first) {
@@ -114,8 +114,7 @@ std::int32_t RefreshOrganization(const pg::Uuid& organization, std::int32_t most
 enum Column { kId, kOrganization, kCustomer };  // and the texts
 constexpr const char* kCustomerColumns[] = {"id",    "organization_id", "id",      "name",
                                             "email", "phone",           "company", "inn"};
-constexpr const char* kContactColumns[] = {"id",   "organization_id", "customer_id",
-                                           "name", "email",           "phone"};
+constexpr const char* kContactColumns[] = {"id", "organization_id", "customer_id", "name", "email", "phone"};
 pg::Columns columns_of_customers(kCustomerColumns, std::size(kCustomerColumns));
 pg::Columns columns_of_contacts(kContactColumns, std::size(kContactColumns));
 
@@ -154,9 +153,10 @@ LeadFingerprints::LeadFingerprints(Rows rows) : batch_(rows == Rows::kNew ? kIns
 
 void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at) {
   const std::string values = match::Normalize(fields);
-  const auto keys = match::BlockingKeys(match::Record(values), OrganizationBytes(lead.organization));
-  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)), batch_.Make(keys),
-              batch_.Make(values), batch_.Make(kDerivationVersion), batch_.Make(created_at)});
+  const auto keys = match::BlockingKeys(match::Record(values), BytesOf(lead.organization));
+  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)),
+              batch_.Make(keys), batch_.Make(values), batch_.Make(kDerivationVersion),
+              batch_.Make(created_at)});
 }
 
 std::string SearchText(const match::Fields& fields) {
@@ -183,6 +183,21 @@ std::vector<std::string_view> RecordsOfCustomer(std::string_view match_values) {
   return records;
 }
 
+TypedFields TypedFieldsAt(const pg::Rows& rows, std::uint64_t row, int column) {
+  const match::Fields fields = FieldsAt(rows, row, column);
+  return {std::string(fields.name), std::string(fields.company), std::string(fields.email),
+          std::string(fields.phone), std::string(fields.inn)};
+}
+
+TypedFields PersonOfCustomer(const pg::Uuid& organization, const pg::Uuid& customer,
+                             std::string_view record) {
+  const pg::Rows rows = kRecordsOfCustomers(organization, std::vector{customer});
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    if (match::Normalize(FieldsAt(rows, i, 1)) == record) return TypedFieldsAt(rows, i, 1);
+  }
+  return {};
+}
+
 void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers) {
   if (customers.empty()) return;
   const pg::Rows rows = kRecordsOfCustomers(organization, customers);
@@ -195,12 +210,13 @@ void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>&
     for (; i < rows.size() && rows.Get<pg::Uuid>(i, 0) == customer; ++i) {
       std::string record = match::Normalize(FieldsAt(rows, i, 1));
       if (std::find(records.begin(), records.end(), record) != records.end()) continue;
-      const auto of_record = match::BlockingKeys(match::Record(record), OrganizationBytes(organization));
+      const auto of_record = match::BlockingKeys(match::Record(record), BytesOf(organization));
       keys.insert(of_record.begin(), of_record.end());
       records.push_back(std::move(record));
     }
     std::string values;
-    for (const std::string& record : records) values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
+    for (const std::string& record : records)
+      values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
     batch.Add({batch.Make(customer), batch.Make(organization),
                batch.Make(std::vector<std::int64_t>(keys.begin(), keys.end())), batch.Make(values),
                batch.Make(kDerivationVersion)});
@@ -217,8 +233,7 @@ void ForgetCustomer(const pg::Uuid& organization, const pg::Uuid& customer) {
 // Trigger after each statement on customers or customer_contacts.
 KVCRM_FUNCTION(customer_fingerprints_after) {
   const pg::TriggerCall call(args);
-  if (pg::IsRestoring(call.table_owner()) || crm::CustomerFingerprintGiven::Active())
-    return call.Done();
+  if (pg::IsRestoring(call.table_owner()) || crm::CustomerFingerprintGiven::Active()) return call.Done();
   const bool of_contacts = std::string_view(call.Argument(0)) == "contact";
   const CustomersByOrganization affected = AffectedCustomers(
       call, (of_contacts ? columns_of_contacts : columns_of_customers).In(call.table()),

@@ -15,6 +15,19 @@ namespace kvcrm::crm {
 // the older rows again.
 inline constexpr std::int32_t kDerivationVersion = 2;
 
+// An organization as match/ takes it.
+inline std::string_view BytesOf(const pg::Uuid& organization) {
+  return {reinterpret_cast<const char*>(organization.bytes.data()), organization.bytes.size()};
+}
+
+// Fields as they were typed, kept.
+struct TypedFields {
+  std::string name, company, email, phone, inn;
+  match::Fields View() const { return {name, company, email, phone, inn}; }
+};
+// From columns of these names in this order, the first at `column`.
+TypedFields TypedFieldsAt(const pg::Rows& rows, std::uint64_t row, int column);
+
 struct LeadKey {
   pg::Uuid id, organization;
 };
@@ -42,6 +55,9 @@ std::string SearchText(const match::Fields& fields);
 // A customer has one row for all its people: the customer's own record comes first, then one for each contact
 // that differs, with the customer's company and INN.
 std::vector<std::string_view> RecordsOfCustomer(std::string_view match_values);
+
+// The person, the customer itself or a contact, that one of those records tells of. Nothing when it is gone.
+TypedFields PersonOfCustomer(const pg::Uuid& organization, const pg::Uuid& customer, std::string_view record);
 
 // Derives the fingerprints of customers of one organization anew, contacts included.
 void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers);

@@ -43,16 +43,29 @@ class Writer {
     Key(name);
     pushJsonbValue(&state_, WJB_VALUE, &value);
   }
+  void Element(JsonbValue value) { pushJsonbValue(&state_, WJB_ELEM, &value); }
 
  private:
   JsonbParseState* state_ = nullptr;
 };
 
-}  // namespace
+std::string_view ValueOf(const match::Fields& fields, std::string_view field) {
+  if (field == "name") return fields.name;
+  if (field == "company") return fields.company;
+  if (field == "email") return fields.email;
+  if (field == "phone") return fields.phone;
+  if (field == "inn") return fields.inn;
+  return {};
+}
 
-namespace kvcrm::crm {
+JsonbValue TextOrNull(std::string_view text) {
+  if (!text.empty()) return Text(text);
+  JsonbValue value;
+  value.type = jbvNull;
+  return value;
+}
 
-pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model) {
+pg::Json Build(const match::Comparison& comparison, const match::Model& model, const crm::Compared* records) {
   const auto& levels = match::Levels();
   return pg::Call([&] {
     Writer json;
@@ -67,6 +80,13 @@ pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& 
       json.Put("level", Text(level.name));
       json.Put("weight", Number(evidence.weight, kBitsDigits));
       json.Put("adjustment", Number(evidence.adjustment, kBitsDigits));
+      if (records != nullptr) {
+        json.Key("values");
+        json.Begin(WJB_BEGIN_ARRAY);
+        json.Element(TextOrNull(ValueOf(records->a, level.field)));
+        json.Element(TextOrNull(ValueOf(records->b, level.field)));
+        json.End(WJB_END_ARRAY);
+      }
       json.End(WJB_END_OBJECT);
     }
     json.End(WJB_END_ARRAY);
@@ -74,6 +94,19 @@ pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& 
     json.Put("probability", Number(comparison.probability, kProbabilityDigits));
     return pg::Json{JsonbPGetDatum(JsonbValueToJsonb(json.End(WJB_END_OBJECT)))};
   });
+}
+
+}  // namespace
+
+namespace kvcrm::crm {
+
+pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model) {
+  return Build(comparison, model, nullptr);
+}
+
+pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model,
+                       const Compared& records) {
+  return Build(comparison, model, &records);
 }
 
 }  // namespace kvcrm::crm

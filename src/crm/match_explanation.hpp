@@ -11,4 +11,11 @@ namespace kvcrm::crm {
 // prior plus the fields' weights is the weight, up to rounding to three digits.
 pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model);
 
+// Two records beside each other as people typed them: each field then has "values": ["Иванов И.", null].
+struct Compared {
+  match::Fields a, b;
+};
+pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model,
+                       const Compared& records);
+
 }  // namespace kvcrm::crm

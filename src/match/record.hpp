@@ -20,7 +20,7 @@ struct Fields {
 };
 
 // The stored form of `fields`: normalised values, one per line. Raise kDerivationVersion in
-// crm/lead_rules.cpp with every change of what it holds.
+// crm/fingerprints.hpp with every change of what it holds.
 std::string Normalize(const Fields& fields);
 
 // Views into a stored form, which must outlive them. Lines that are missing read as empty.
