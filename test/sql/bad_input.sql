@@ -31,6 +31,8 @@ SELECT kvcrm.add_member(test.id('stranger'), 'sales_team', organization_id => te
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
     SELECT CASE
         WHEN function = 'revert_conversion' AND argument = 'lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
+        WHEN function = 'explain_match' AND argument = 'other_lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
+        WHEN argument = 'candidate' THEN $q$'{"name": "Имя"}'::jsonb$q$
         WHEN argument = 'lead_id' OR argument LIKE '%lead_id' THEN quote_literal(test.id('lead')) || '::uuid'
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
