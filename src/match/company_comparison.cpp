@@ -20,6 +20,7 @@ struct Token {
   std::uint32_t letters;
   double weight;
   bool number;
+  char synonyms;  // words with the same letter are synonyms; NUL when it has none
   bool matched = false;
 };
 
@@ -45,9 +46,13 @@ struct Company {
         token.text = core.substr(i, end - i);
         token.letters = LettersOf(token.text);
         token.number = token.text[0] >= '0' && token.text[0] <= '9';
-        const bool is_common =
-            static_cast<std::size_t>(count) < common.size() && common[static_cast<std::size_t>(count)] == '1';
-        token.weight = (is_common ? 0.6 : 1.0) * (token.text.size() > 3 || token.number ? 1.0 : 0.7);
+        const char mark =
+            static_cast<std::size_t>(count) < common.size() ? common[static_cast<std::size_t>(count)] : '0';
+        token.synonyms = mark > '9' ? mark : '\0';
+        token.weight = (mark == '0'   ? 1.0
+                        : mark == '2' ? 0.3
+                                      : 0.6) *
+                       (end - i > 3 || token.number ? 1.0 : 0.7);
         ++count;
       }
       i = end + 1;
@@ -55,19 +60,50 @@ struct Company {
   }
 };
 
-// Whether forms agree: nothing known of one, one of them within the other, or a corporation, which may be
-// anything.
-bool FormsAgree(std::string_view a, std::string_view b) {
-  if (a == b || a.empty() || b.empty() || a == "C" || b == "C") return true;
-  if (a.size() > b.size()) std::swap(a, b);
-  return std::all_of(a.begin(), a.end(),
-                     [&](char c) { return c == 'C' || b.find(c) != std::string_view::npos; });
+// How well legal forms agree, 1 when they don't contradict: nothing known of one, one of them within the
+// other, or one that is any form's name abroad (corporation, Ltd).
+double FormsAgree(std::string_view a, std::string_view b) {
+  if (a == b || a.empty() || b.empty() || a == "C" || b == "C") return 1;
+  const auto covers = [](std::string_view x, std::string_view y) {
+    return std::all_of(y.begin(), y.end(), [&](char c) {
+      return c == 'C' || (c == 'E' ? x.find('L') : c == 'L' ? x.find_first_of("LE") : x.find(c)) != x.npos;
+    });
+  };
+  if (covers(a, b) || covers(b, a)) return 1;
+  // Ltd is what many a company calls itself abroad; НПО and the like are no more than parts of a name.
+  const auto loose = [](std::string_view x) { return x.find_first_not_of("CERT") == x.npos; };
+  return loose(a) || loose(b) ? 0.85 : 0.72;
+}
+
+// How well the words beside the name agree.
+double PlacesAgree(std::string_view a, std::string_view b) {
+  if (a == b) return 1;
+  const auto rest = [](std::string_view x, std::string_view y) {
+    char kind = '\0';
+    for (std::size_t i = 0; i < x.size();) {
+      const std::size_t end = std::min(x.find(' ', i), x.size());
+      const std::string_view word = x.substr(i, end - i);
+      const std::size_t found = y.find(word);
+      const bool shared = found != y.npos && (found == 0 || y[found - 1] == ' ') &&
+                          (found + word.size() == y.size() || y[found + word.size()] == ' ');
+      if (!shared && kind != '+')
+        kind = word[0] == '+' || word[0] == '-' ? word[0] : kind == '\0' ? 'g' : kind;
+      i = end + 1;
+    }
+    return kind;
+  };
+  const char left = rest(a, b), right = rest(b, a);
+  if (left == '\0' && right == '\0') return 1;
+  if (left == '\0' || right == '\0') return left == '+' || right == '+' ? 0.85 : 0.93;
+  return left != 'g' && right != 'g' ? 0.5 : 0.85;
 }
 
 double Closeness(const Token& a, const Token& b) {
   if (a.number || b.number) return 0;
   const std::size_t longer = std::max(a.text.size(), b.text.size());
-  const int limit = longer >= 8 ? 2 : longer >= 4 ? 1 : 0;
+  // Of three letters only a transposition is a slip.
+  const bool transposed = longer == 3 && a.letters == b.letters && a.text.size() == b.text.size();
+  const int limit = longer >= 6 ? 2 : longer >= 4 || transposed ? 1 : 0;
   if (limit == 0 || std::popcount(a.letters ^ b.letters) > 2 * limit) return 0;
   const int distance = EditDistance(a.text, b.text, limit);
   if (distance > limit) return 0;
@@ -84,6 +120,9 @@ class Alignment {
 
   CompanyComparison Compare() {
     Pair([](const Token& x, const Token& y) { return x.text == y.text ? 1.0 : 0.0; });
+    Pair([](const Token& x, const Token& y) {
+      return x.synonyms != '\0' && x.synonyms == y.synonyms ? 0.97 : 0.0;
+    });
     for (const double bar : {0.8, 0.01}) {
       Pair([&](const Token& x, const Token& y) {
         const double closeness = Closeness(x, y);
@@ -182,11 +221,9 @@ bool IsAcronym(std::string_view word, std::string_view core) {
   return i == word.size();
 }
 
-int Spaces(std::string_view text) { return static_cast<int>(std::count(text.begin(), text.end(), ' ')); }
-
 CompanyComparison CompareCores(Company& a, Company& b) {
   CompanyComparison result = Alignment(a, b).Compare();
-  if (result.similarity < 0.9 && (a.count != b.count || Spaces(a.places) != Spaces(b.places))) {
+  if (result.similarity < 0.9 && a.core[0] == b.core[0]) {
     double closeness = ClosenessRunTogether(RunTogether(a.core, {}).text(), RunTogether(b.core, {}).text());
     if (closeness == 0 && a.places.empty() != b.places.empty()) {
       closeness =
@@ -227,13 +264,13 @@ CompanyComparison CompareCompanies(std::string_view a, std::string_view b) {
   if (!first.person.empty() && !second.person.empty()) return ComparePersons(first.person, second.person);
   CompanyComparison result{CompanyLevel::kExact, 1};
   if (first.core != second.core) result = CompareCores(first, second);
-  if (result.level != CompanyLevel::kDifferent && !FormsAgree(first.forms, second.forms)) {
-    result.similarity *= 0.72;
+  if (const double forms = FormsAgree(first.forms, second.forms); forms < 1) {
+    result.similarity *= forms;
     if (result.level == CompanyLevel::kExact) result.level = CompanyLevel::kOtherForm;
   }
-  if (first.places != second.places && result.level != CompanyLevel::kTypo) {
-    result.similarity *= first.places.empty() || second.places.empty() ? 0.9 : 0.65;
-  }
+  const double places = PlacesAgree(first.places, second.places);
+  result.similarity *= places;
+  if (places <= 0.5 && result.level != CompanyLevel::kDifferent) result.level = CompanyLevel::kPartial;
   return result;
 }
 

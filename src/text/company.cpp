@@ -4,21 +4,23 @@
 //
 //   core      the words of the name as they sound (text/skeleton.hpp), numbers in digits
 //   forms     classes of legal forms, a letter each (text/legal_forms.hpp)
-//   common    for each word of the core "1" when many companies have it in their names, else "0"
-//   places    words left out of the core: cities, countries, words like group
+//   common    for each word of the core "1" when many companies have it in their names, "2" when it is a city
+//   or a
+//             word like group, a letter when it is one of several synonyms (company_tables.hpp), else "0"
+//   places    words left out of the core: cities (marked "-"), countries ("+"), words like group
 //   person    of a sole trader: the stored form of the person's name; the core is then family name and
 //   initial
 //
-// For example "ООО «Вектор-2» (Москва)" is "vektor 2|L|00|moskva|".
+// For example "ООО «Вектор-2» (Москва)" is "vektor 2|L|00|-moskva|".
 #include "text/company.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "text/company_tables.hpp"
 #include "text/legal_forms.hpp"
@@ -39,7 +41,6 @@ struct Hash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
-using Set = std::unordered_set<std::string, Hash, std::equal_to<>>;
 
 // Words of a name, single letters in a row as one word (O.O.O., S. A.), "&" and its like left out.
 struct Tokens {
@@ -84,6 +85,30 @@ void Split(std::string_view list, char separator, const Each& each) {
   }
 }
 
+// A phrase with its long words reduced to their skeletons: legal forms spelled out are often misspelled.
+// Returns its size, 0 when there is no long word or no room.
+constexpr std::size_t kMaxKey = 128, kLongWord = 8;
+
+std::size_t WriteRoughKey(const std::string_view* words, std::size_t count, char* key) {
+  std::size_t size = 0;
+  bool any = false;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool is_long = words[i].size() >= kLongWord;
+    any |= is_long;
+    if (size + words[i].size() + 2 > kMaxKey) return 0;
+    if (size > 0) key[size++] = ' ';
+    if (!is_long) {
+      size += words[i].copy(key + size, words[i].size());
+      continue;
+    }
+    char sounds[kMaxKey];
+    const std::string skeleton = Skeleton(std::string_view(sounds, WriteSounds(words[i], sounds)));
+    key[size++] = '~';
+    size += skeleton.copy(key + size, skeleton.size());
+  }
+  return any ? size : 0;
+}
+
 // Class by phrase.
 const std::unordered_map<std::string, char, Hash, std::equal_to<>>& Forms() {
   static const auto forms = [] {
@@ -95,7 +120,11 @@ const std::unordered_map<std::string, char, Hash, std::equal_to<>>& Forms() {
         std::string key;
         for (std::size_t i = 0; i < tokens.count; ++i)
           key.append(i > 0 ? " " : "").append(tokens.all_tokens[i]);
+        if (key.size() < 2) return;
         map.emplace(key, form.type);
+        char rough[kMaxKey];
+        const std::size_t size = WriteRoughKey(tokens.all_tokens.data(), tokens.count, rough);
+        if (size >= kLongWord) map.emplace(std::string(rough, size), form.type);
       });
     }
     return map;
@@ -103,46 +132,75 @@ const std::unordered_map<std::string, char, Hash, std::equal_to<>>& Forms() {
   return forms;
 }
 
-template <std::size_t count>
-Set MakeSet(const std::string_view (&lists)[count]) {
-  Set set;
-  for (const std::string_view list : lists) {
-    const std::string text(list);
-    Split(text, ' ', [&](std::string_view word) {
-      const Words words(word, WordsOf::kCompany);
-      for (const Word& part : words.all()) set.emplace(part.folded);
-    });
-  }
-  return set;
+// What is known of words, by their fold.
+enum class Kind : std::uint8_t { kName, kGroup, kCity, kCountry, kCommon, kFiller };
+
+struct Known {
+  Kind kind = Kind::kName;
+  bool ordinal_end = false;
+  int number = 0;        // that the word spells
+  char synonyms = '\0';  // the line of company_tables::kSynonyms, as a letter
+};
+
+const std::unordered_map<std::string, Known, Hash, std::equal_to<>>& KnownWords() {
+  static const auto words = [] {
+    std::unordered_map<std::string, Known, Hash, std::equal_to<>> map;
+    const auto each = [&](std::string_view list, const auto& tell) {
+      Split(list, ' ', [&](std::string_view word) {
+        const Words read(word, WordsOf::kCompany);
+        for (const Word& part : read.all()) tell(map[std::string(part.folded)], part.folded);
+      });
+    };
+    const auto kinds = [&](const auto& lists, Kind kind) {
+      for (const std::string_view list : lists) {
+        each(list, [&](Known& known, std::string_view) { known.kind = kind; });
+      }
+    };
+    kinds(company_tables::kCommonWords, Kind::kCommon);
+    kinds(company_tables::kCountries, Kind::kCountry);
+    kinds(company_tables::kCities, Kind::kCity);
+    kinds(company_tables::kGroupWords, Kind::kGroup);
+    kinds(company_tables::kFillers, Kind::kFiller);
+    static_assert(std::size(company_tables::kSynonyms) <= 2 * 26);
+    for (std::size_t line = 0; line < std::size(company_tables::kSynonyms); ++line) {
+      const char letter = static_cast<char>(line < 26 ? 'a' + line : 'A' + line - 26);
+      each(company_tables::kSynonyms[line], [&](Known& known, std::string_view) { known.synonyms = letter; });
+    }
+    for (const auto& number : company_tables::kNumberWords) {
+      each(number.words, [&](Known& known, std::string_view) { known.number = number.number; });
+    }
+    for (const std::string_view list : company_tables::kOrdinalEnds) {
+      each(list, [&](Known& known, std::string_view) { known.ordinal_end = true; });
+    }
+    return map;
+  }();
+  return words;
 }
 
-bool IsWeak(std::string_view folded) {
-  static const Set words = MakeSet(company_tables::kWeakWords);
-  return words.find(folded) != words.end();
+const Known& Know(std::string_view folded) {
+  static const Known unknown;
+  const auto found = KnownWords().find(folded);
+  return found == KnownWords().end() ? unknown : found->second;
 }
 
-bool IsCommon(std::string_view folded) {
-  static const Set words = MakeSet(company_tables::kCommonWords);
-  return words.find(folded) != words.end();
-}
-
-bool IsFiller(std::string_view folded) {
-  return std::find(std::begin(company_tables::kFillers), std::end(company_tables::kFillers), folded) !=
-         std::end(company_tables::kFillers);
-}
+bool IsPlace(Kind kind) { return kind == Kind::kGroup || kind == Kind::kCity || kind == Kind::kCountry; }
 
 // The class of the form that words [begin, end) spell, or NUL.
 char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
-  char key[128];
+  char key[kMaxKey];
   std::size_t size = 0;
   for (std::size_t i = begin; i < end; ++i) {
     const std::string_view word = tokens.all_tokens[i];
-    if (size + word.size() + 1 > sizeof key) return '\0';
+    if (size + word.size() + 1 > kMaxKey) return '\0';
     if (size > 0) key[size++] = ' ';
     size += word.copy(key + size, word.size());
   }
-  const auto found = Forms().find(std::string_view(key, size));
-  return found == Forms().end() ? '\0' : found->second;
+  const auto& forms = Forms();
+  if (const auto found = forms.find(std::string_view(key, size)); found != forms.end()) return found->second;
+  size = WriteRoughKey(tokens.all_tokens.data() + begin, end - begin, key);
+  if (size < kLongWord) return '\0';
+  const auto found = forms.find(std::string_view(key, size));
+  return found == forms.end() ? '\0' : found->second;
 }
 
 // Family name and the given name's initial.
@@ -194,33 +252,72 @@ std::string NormalizeCompany(std::string_view utf8) {
   std::sort(forms.begin(), forms.end());
 
   std::string core, common, places;
-  const auto append = [](std::string_view folded, std::size_t limit, std::string& to) {
+  const auto append = [](std::string_view folded, std::size_t limit, std::string& to,
+                         std::string_view mark = "") {
     char sounds[kMaxWord];
     const std::string_view word(sounds, WriteSounds(folded.substr(0, kMaxWord), sounds));
-    if (word.empty() || to.size() + word.size() + 1 > limit) return false;
+    if (word.empty() || to.size() + word.size() + 2 > limit) return false;
     if (!to.empty()) to.push_back(' ');
-    to.append(word);
+    to.append(mark).append(word);
     return true;
   };
+  std::array<const Known*, kMaxTokens> known;
   // Places and the like are told apart from the name only when something distinctive is left: not in Bank of
   // China.
   bool distinctive = false;
   for (std::size_t i = begin; i < end; ++i) {
-    distinctive = distinctive || !(IsWeak(tokens.all_tokens[i]) || IsCommon(tokens.all_tokens[i]));
+    known[i] = &Know(tokens.all_tokens[i]);
+    distinctive = distinctive || (known[i]->kind == Kind::kName && known[i]->number == 0);
   }
   for (std::size_t i = begin; i < end; ++i) {
     const std::string_view word = tokens.all_tokens[i];
-    if (IsFiller(word) && end - begin > 1) continue;
-    if (distinctive && IsWeak(word)) {
-      append(word, kMaxPlaces, places);
-    } else if (append(word, kMaxCore, core)) {
-      common.push_back(IsCommon(word) ? '1' : '0');
+    if (end - begin > 1 && known[i]->kind == Kind::kFiller) continue;
+    const bool digits = word[0] >= '0' && word[0] <= '9';
+    if (const bool after_digits =
+            i > begin && tokens.all_tokens[i - 1][0] >= '0' && tokens.all_tokens[i - 1][0] <= '9';
+        after_digits && known[i]->ordinal_end) {
+      continue;
+    }
+    if (int number = known[i]->number; number > 0) {
+      if (number >= 20 && number < 100 && i + 1 < end) {  // forty-four, forty 4
+        const int unit = tokens.all_tokens[i + 1].size() == 1 && tokens.all_tokens[i + 1][0] > '0' &&
+                                 tokens.all_tokens[i + 1][0] <= '9'
+                             ? tokens.all_tokens[i + 1][0] - '0'
+                             : known[i + 1]->number;
+        if (unit > 0 && unit < 10) {
+          number += unit;
+          ++i;
+        }
+      }
+      if (append(std::to_string(number), kMaxCore, core)) common.push_back('0');
+      continue;
+    }
+    if (distinctive && IsPlace(known[i]->kind)) {
+      append(word, kMaxPlaces, places,
+             known[i]->kind == Kind::kCountry ? "+"
+             : known[i]->kind == Kind::kCity  ? "-"
+                                              : "");
+      continue;
+    }
+    const std::string_view spelled =
+        digits ? word.substr(std::min(word.find_first_not_of('0'), word.size() - 1)) : word;
+    if (append(spelled, kMaxCore, core)) {
+      const Known& it = *known[i];
+      common.push_back(it.synonyms != '\0'                                     ? it.synonyms
+                       : it.kind == Kind::kCity || it.kind == Kind::kGroup     ? '2'
+                       : it.kind == Kind::kCommon || it.kind == Kind::kCountry ? '1'
+                                                                               : '0');
     }
   }
   if (core.empty()) return {};
   // A sole trader's company bears a person's name.
+  std::size_t name_end = end;
+  while (name_end > begin + 1 &&
+         (IsPlace(known[name_end - 1]->kind) || known[name_end - 1]->kind == Kind::kFiller)) {
+    --name_end;
+  }
   const auto name =
-      words.all().subspan(tokens.first_word[begin], tokens.first_word[end] - tokens.first_word[begin]);
+      words.all().subspan(tokens.first_word[begin], tokens.first_word[name_end] - tokens.first_word[begin]);
   std::string person;
   if (forms.find(legal_forms::kSoleTrader) != std::string::npos || LooksLikePerson(name)) {
     person = NormalizePersonWords(name);

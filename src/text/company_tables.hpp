@@ -5,13 +5,15 @@
 
 namespace kvcrm::text::company_tables {
 
-// Places and words like group: left out of the core when something else is left.
-inline constexpr std::string_view kWeakWords[] = {
-    // Words like group.
+// Left out of the core when something distinctive is left.
+inline constexpr std::string_view kGroupWords[] = {
     "групп группа group gruppe groupe grupo gruppo grup холдинг холдингс holding holdings the компани "
     "company "
     "international интернешнл интернэшнл интернейшнл интернационал int'l intl worldwide ворлдвайд",
-    // Cities of Russia and its neighbours, and what is written before them.
+};
+
+// Cities of Russia and its neighbours, and what is written before them.
+inline constexpr std::string_view kCities[] = {
     "г гор город область обл край республика район Москва Moscow мск Санкт Петербург Saint Petersburg СПб "
     "Питер "
     "Новосибирск Екатеринбург Казань Нижний Новгород Челябинск Самара Омск Ростов на Дону Уфа Красноярск "
@@ -30,7 +32,10 @@ inline constexpr std::string_view kWeakWords[] = {
     "Astana Нур-Султан Шымкент Караганда Киев Kiev Kyiv Київ Харьков Одесса Днепр Львов Бишкек Ташкент "
     "Tashkent Баку "
     "Baku Ереван Yerevan Тбилиси Tbilisi Рига Riga Таллин Tallinn Вильнюс Vilnius Кишинев",
-    // Countries and large regions.
+};
+
+// Countries and large regions.
+inline constexpr std::string_view kCountries[] = {
     "Россия Russia Rossiya РФ Русь Rus Украина Ukraine Беларусь Belarus Казахстан Kazakhstan Узбекистан "
     "Uzbekistan "
     "Кыргызстан Армения Armenia Грузия Georgia Азербайджан Azerbaijan Молдова Moldova Латвия Latvia Литва "
@@ -95,7 +100,85 @@ inline constexpr std::string_view kCommonWords[] = {
     "people public private",
 };
 
-// Words between others that say nothing, as Fold spells them: dropped.
-inline constexpr std::string_view kFillers[] = {"and", "und", "et", "the", "of", "de", "for", "dlia"};
+// Words between others that say nothing: dropped.
+inline constexpr std::string_view kFillers[] = {"and und et the of de for для г гор город"};
+
+// One word in several languages and spellings, a line each.
+inline constexpr std::string_view kSynonyms[] = {
+    "international intl интернешнл интернэшнл интернейшнл интернационал",
+    "group групп группа gruppe groupe grupo gruppo grup groups",
+    "service services сервис сервисес сервисез servis",
+    "system systems система системы системс",
+    "technology technologies tech технология технологии технолоджи технолоджис tekhnologii tehnologii",
+    "trade trading трейд трейдинг",
+    "logistic logistics логистик логистика логистикс",
+    "consult consulting консалт консалтинг",
+    "invest investment investments инвест инвестмент инвестиции",
+    "engineering инжиниринг",
+    "solution solutions решения солюшнс солюшенс",
+    "partner partners партнер партнёр партнеры партнёры партнерс",
+    "center centre центр",
+    "laboratory laboratories lab labs лаб лаборатория",
+    "development девелопмент",
+    "industry industries индастриз индустрия",
+    "finance finances финанс финансы",
+    "security секьюрити",
+    "market markets маркет",
+    "resource resources ресурс ресурсы",
+    "product products продукт продукты продактс",
+    "project projects проект проекты",
+    "insurance страхование",
+    "bank банк banque banco banca",
+    "labor labour",
+    "organization organisation организация",
+    "building stroitelstvo строительство",
+    "company компани compani",
+    "digital диджитал",
+    "capital капитал",
+    "design дизайн",
+    "travel трэвел тревел",
+    "motor motors моторс мотор",
+    "electronics электроникс электроника",
+};
+
+// Numbers in words.
+struct NumberWord {
+  std::string_view words;
+  int number;
+};
+inline constexpr NumberWord kNumberWords[] = {
+    {"one first первый первая первое", 1},
+    {"two second второй вторая второе", 2},
+    {"three third третий третья", 3},
+    {"four fourth четвертый", 4},
+    {"five fifth пятый", 5},
+    {"six sixth шестой", 6},
+    {"seven seventh седьмой", 7},
+    {"eight eighth восьмой", 8},
+    {"nine ninth", 9},
+    {"ten tenth", 10},
+    {"eleven", 11},
+    {"twelve", 12},
+    {"thirteen", 13},
+    {"fourteen", 14},
+    {"fifteen", 15},
+    {"sixteen", 16},
+    {"seventeen", 17},
+    {"eighteen", 18},
+    {"nineteen", 19},
+    {"twenty", 20},
+    {"thirty", 30},
+    {"forty fourty", 40},
+    {"fifty", 50},
+    {"sixty", 60},
+    {"seventy", 70},
+    {"eighty", 80},
+    {"ninety", 90},
+    {"hundred", 100},
+    {"сто", 100},
+};
+
+// Behind a number: 1st, 2-й.
+inline constexpr std::string_view kOrdinalEnds[] = {"st nd rd th й ый ой я ая е ое"};
 
 }  // namespace kvcrm::text::company_tables

@@ -16,9 +16,10 @@ struct Form {
   std::string_view phrases;  // separated by semicolons
 };
 
-inline constexpr char kLimited = 'L', kJointStock = 'J', kCorporation = 'C', kSoleTrader = 'S',
-                      kPartnership = 'P', kState = 'O', kNonProfit = 'N', kCooperative = 'K',
-                      kTradingHouse = 'T', kResearch = 'R', kBank = 'B';
+// kEnglish: what companies of any form call themselves abroad.
+inline constexpr char kLimited = 'L', kJointStock = 'J', kCorporation = 'C', kEnglish = 'E',
+                      kSoleTrader = 'S', kPartnership = 'P', kState = 'O', kNonProfit = 'N',
+                      kCooperative = 'K', kTradingHouse = 'T', kResearch = 'R', kBank = 'B';
 
 inline constexpr Form kForms[] = {
     {kLimited,
@@ -55,6 +56,10 @@ inline constexpr Form kForms[] = {
      "Ltd Şti;Limited Şirketi;Limited Şti;Sanayi ve Ticaret Ltd Şti;San ve Tic Ltd Şti;"
      "EPE;EPE Ltd;IKE;GK;YK;FZE;FZCO;FZ LLC;FZ LLCs;DMCC;WLL;"
      "goudou kaisha;you xian gong si;you xian ze ren gong si;youxian gongsi;shps"},
+    {kEnglish,
+     "LLC;Limited Liability Company;Limited Liability Co;LC;PLLC;Ltd Liability Co;Ltd Liability "
+     "Company;Ltd;Limited;"
+     "Ltd Co;Co Ltd;Company Limited;Co Limited;Company Ltd;Лтд;Лимитед;ЛЛС"},
     {kJointStock,
      "АО;Акционерное общество;ОАО;Открытое акционерное общество;ЗАО;Закрытое акционерное общество;ПАО;"
      "Публичное акционерное общество;НАО;Непубличное акционерное общество;АООТ;АОЗТ;"

@@ -75,9 +75,13 @@ class Scanner {
           End(position);
           Mark(kHyphen);
         } else if (!IsInvisible(c)) {
+          // Japanese writes words without spaces, but its scripts tell where some of them end.
+          const Script script = ScriptOf(c);
+          if (other_ && script != script_) End(start);
           if (letters_ + digits_ == 0) word_ = start;
           ++letters_;
           other_ = true;
+          script_ = script;
         }
       } else if (c < 0x80 && IsInvisible(c)) {
         continue;
@@ -89,6 +93,8 @@ class Scanner {
       }
     }
     End(text_.size());
+    // At its end, Fold holds back what the next letter would decide: here nothing follows.
+    out_.push_back(' ');
   }
 
   bool RepairedToCyrillic() const { return repaired_to_cyrillic_; }
@@ -98,6 +104,13 @@ class Scanner {
  private:
   static constexpr bool IsFoldedSymbol(char32_t c) {
     return c == 0xAA || c == 0xBA || IsHyphen(c) || (c >= 0x80 && IsInvisible(c));
+  }
+
+  enum class Script : std::uint8_t { kOther, kHan, kKana };
+
+  static constexpr Script ScriptOf(char32_t c) {
+    if (c >= 0x3041 && c <= 0x30FF) return Script::kKana;
+    return c >= 0x3400 && c <= 0x9FFF ? Script::kHan : Script::kOther;
   }
 
   void Letter(char32_t c, std::size_t start) {
@@ -209,7 +222,8 @@ class Scanner {
       case 'b':
       case 'd':
       case 'g':
-        return next == 'h' ? write(std::string_view(&letter, 1), 2) : 0;
+        return next == 'h' && !IsConsonant(third) && third != '\0' ? write(std::string_view(&letter, 1), 2)
+                                                                   : 0;
       case 'o':
         if (next == 'u') return write("u", 2);
         [[fallthrough]];
@@ -238,7 +252,8 @@ class Scanner {
   std::size_t word_ = 0;  // the current word's first byte
   int letters_ = 0, digits_ = 0, lower_run_ = 0;
   int latin_ = 0, latin_doubtful_ = 0, cyrillic_ = 0, cyrillic_doubtful_ = 0;
-  bool other_ = false;  // has letters of other scripts
+  bool other_ = false;              // has letters of other scripts
+  Script script_ = Script::kOther;  // of the last of them
   bool repaired_to_cyrillic_ = false, has_doubtful_ = false;
 };
 
