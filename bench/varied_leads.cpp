@@ -351,6 +351,13 @@ std::string DamageCompany(const Firm& firm, Dice& dice) {
                      : "";
 }
 
+std::string DamageEmail(const std::string& email, Dice& dice) {
+  const std::size_t at = email.find('@');
+  const std::string user = Typo(email.substr(0, at), dice);
+  // Two dots in a row are no address.
+  return user.find("..") == std::string::npos ? user + email.substr(at) : email;
+}
+
 Written Damage(const Person& person, long number, Dice& dice) {
   Written lead;
   lead.name = DamageName(person, dice);
@@ -359,9 +366,7 @@ Written Damage(const Person& person, long number, Dice& dice) {
   if (person.email.empty() ? email < 50 : email >= 80)
     lead.email = EmailOf(person, number, dice);
   else if (!person.email.empty() && email >= 28)
-    lead.email = email < 72 ? person.email
-                            : Typo(person.email.substr(0, person.email.find('@')), dice) +
-                                  person.email.substr(person.email.find('@'));
+    lead.email = email < 72 ? person.email : DamageEmail(person.email, dice);
   const long phone = dice.Roll(100);
   std::string digits = person.phone;
   if (phone < 26)
@@ -418,6 +423,7 @@ std::string DamagedLead(long number, long total, int copy) {
 VariedOrganization VariedLeadsOf(Connection& connection, int number, long total) {
   connection.Run("RESET kvcrm.user_id");
   connection.Run("RESET kvcrm.organization_id");
+  connection.Run("SET client_min_messages = warning");
   connection.Run(
       "CREATE TABLE IF NOT EXISTS bench.varied (number int PRIMARY KEY, leads bigint,"
       " organization uuid, complete boolean)");
