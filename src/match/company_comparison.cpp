@@ -1,10 +1,8 @@
 #include "match/company_comparison.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "match/edit_distance.hpp"
 #include "match/name_comparison.hpp"
@@ -18,10 +16,10 @@ constexpr int kMaxTokens = 24;
 struct Token {
   std::string_view text;
   std::uint32_t letters;
-  double weight;
+  bool matched;
   bool number;
   char synonyms;  // words with the same letter are synonyms; NUL when it has none
-  bool matched = false;
+  double weight;
 };
 
 // A stored form (text/company.cpp describes it).
@@ -29,33 +27,44 @@ struct Company {
   std::string_view core, forms, common, places, person;
   Token tokens[kMaxTokens];
   int count = 0;
+  std::uint32_t letters = 0;  // of the core
+  std::size_t size = 0;       // of the core without spaces
+  bool synonyms = false;
 
   explicit Company(std::string_view stored) {
-    for (std::string_view* part : {&core, &forms, &common, &places, &person}) {
-      const std::size_t end = std::min(stored.find('|'), stored.size());
+    // Parts are short: a loop beats memchr.
+    for (std::string_view* part : {&core, &forms, &common, &places}) {
+      std::size_t end = 0;
+      while (end < stored.size() && stored[end] != '|') ++end;
       *part = stored.substr(0, end);
       stored.remove_prefix(std::min(end + 1, stored.size()));
     }
+    person = stored;
   }
 
   void Split() {
-    for (std::size_t i = 0; i < core.size() && count < kMaxTokens;) {
-      const std::size_t end = std::min(core.find(' ', i), core.size());
-      if (end > i) {
-        Token& token = tokens[count];
-        token.text = core.substr(i, end - i);
-        token.letters = LettersOf(token.text);
-        token.number = token.text[0] >= '0' && token.text[0] <= '9';
-        const char mark =
-            static_cast<std::size_t>(count) < common.size() ? common[static_cast<std::size_t>(count)] : '0';
-        token.synonyms = mark > '9' ? mark : '\0';
-        token.weight = (mark == '0'   ? 1.0
-                        : mark == '2' ? 0.3
-                                      : 0.6) *
-                       (end - i > 3 || token.number ? 1.0 : 0.7);
-        ++count;
-      }
-      i = end + 1;
+    const char* at = core.data();
+    const char* const end = at + core.size();
+    while (at < end && count < kMaxTokens) {
+      Token& token = tokens[count];
+      const char* const start = at;
+      token.letters = 0;
+      while (at < end && *at != ' ') token.letters |= LetterBit(*at++);
+      token.text = std::string_view(start, static_cast<std::size_t>(at++ - start));
+      if (token.text.empty()) continue;
+      token.matched = false;
+      token.number = *start >= '0' && *start <= '9';
+      const char mark =
+          static_cast<std::size_t>(count) < common.size() ? common[static_cast<std::size_t>(count)] : '0';
+      token.synonyms = mark > '9' ? mark : '\0';
+      token.weight = (mark == '0'   ? 1.0
+                      : mark == '2' ? 0.3
+                                    : 0.6) *
+                     (token.text.size() > 3 || token.number ? 1.0 : 0.7);
+      synonyms |= token.synonyms != '\0';
+      letters |= token.letters;
+      size += token.text.size();
+      ++count;
     }
   }
 };
@@ -104,9 +113,12 @@ double Closeness(const Token& a, const Token& b) {
   // Of three letters only a transposition is a slip.
   const bool transposed = longer == 3 && a.letters == b.letters && a.text.size() == b.text.size();
   const int limit = longer >= 6 ? 2 : longer >= 4 || transposed ? 1 : 0;
-  if (limit == 0 || std::popcount(a.letters ^ b.letters) > 2 * limit) return 0;
+  if (limit == 0) return 0;
+  const std::uint32_t differing = a.letters ^ b.letters;
+  if (limit == 1 ? !AtMostTwoBits(differing) : !AtMostFourBits(differing)) return 0;
   const int distance = EditDistance(a.text, b.text, limit);
   if (distance > limit) return 0;
+  if (EqualLoosely(a.text, b.text)) return 0.92;
   return 1.0 - 1.2 * distance / static_cast<double>(longer);
 }
 
@@ -119,17 +131,33 @@ class Alignment {
   }
 
   CompanyComparison Compare() {
-    Pair([](const Token& x, const Token& y) { return x.text == y.text ? 1.0 : 0.0; });
-    Pair([](const Token& x, const Token& y) {
-      return x.synonyms != '\0' && x.synonyms == y.synonyms ? 0.97 : 0.0;
-    });
-    for (const double bar : {0.8, 0.01}) {
-      Pair([&](const Token& x, const Token& y) {
-        const double closeness = Closeness(x, y);
-        if (closeness < bar) return 0.0;
-        typo_ = true;
-        return closeness;
+    bool close = false;  // some words may be within an edit distance of two
+    for (int i = 0; i < a_.count; ++i) {
+      Token& x = a_.tokens[i];
+      for (int j = 0; j < b_.count; ++j) {
+        Token& y = b_.tokens[j];
+        const std::uint32_t differing = x.letters ^ y.letters;
+        if (differing == 0 && !y.matched && x.text == y.text) {
+          Match(x, y, 1);
+          break;
+        }
+        close |= AtMostFourBits(differing);
+      }
+    }
+    if (a_.synonyms && b_.synonyms) {
+      Pair([](const Token& x, const Token& y) {
+        return x.synonyms != '\0' && x.synonyms == y.synonyms ? 0.97 : 0.0;
       });
+    }
+    if (close) {
+      for (const double bar : {0.8, 0.01}) {
+        Pair([&](const Token& x, const Token& y) {
+          const double closeness = Closeness(x, y);
+          if (closeness < bar) return 0.0;
+          typo_ = true;
+          return closeness;
+        });
+      }
     }
     if (weight_ == 0) return {CompanyLevel::kDifferent, 0};
     bool number = false;
@@ -152,13 +180,16 @@ class Alignment {
         Token& y = b_.tokens[j];
         if (y.matched) continue;
         const double closeness = closeness_of(x, y);
-        if (closeness <= 0) continue;
-        x.matched = y.matched = true;
-        const double weight = std::max(x.weight, y.weight);
-        weight_ += weight;
-        agreed_ += weight * closeness;
+        if (closeness > 0) Match(x, y, closeness);
       }
     }
+  }
+
+  void Match(Token& x, Token& y, double closeness) {
+    x.matched = y.matched = true;
+    const double weight = std::max(x.weight, y.weight);
+    weight_ += weight;
+    agreed_ += weight * closeness;
   }
 
   static double Left(const Company& company, bool& number) {
@@ -223,15 +254,19 @@ bool IsAcronym(std::string_view word, std::string_view core) {
 
 CompanyComparison CompareCores(Company& a, Company& b) {
   CompanyComparison result = Alignment(a, b).Compare();
-  if (result.similarity < 0.9 && a.core[0] == b.core[0]) {
-    double closeness = ClosenessRunTogether(RunTogether(a.core, {}).text(), RunTogether(b.core, {}).text());
-    if (closeness == 0 && a.places.empty() != b.places.empty()) {
+  if (result.similarity < 0.9) {
+    const std::size_t shorter = std::min(a.size, b.size), longer = std::max(a.size, b.size);
+    double closeness = 0;
+    if (longer - shorter <= 3 && AtMostFourBits(a.letters ^ b.letters)) {
+      closeness = ClosenessRunTogether(RunTogether(a.core, {}).text(), RunTogether(b.core, {}).text());
+    } else if (a.places.empty() != b.places.empty() && a.core[0] == b.core[0]) {
       closeness =
           ClosenessRunTogether(RunTogether(a.core, a.places).text(), RunTogether(b.core, b.places).text());
     }
     if (closeness > result.similarity) return {CompanyLevel::kTypo, closeness};
   }
-  if (IsAcronym(a.core, b.core) || IsAcronym(b.core, a.core)) {
+  if ((a.count == 1 && b.count > 2 && IsAcronym(a.core, b.core)) ||
+      (b.count == 1 && a.count > 2 && IsAcronym(b.core, a.core))) {
     return {CompanyLevel::kPartial, std::max(0.7, result.similarity)};
   }
   return result;

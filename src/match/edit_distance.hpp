@@ -58,11 +58,44 @@ inline int EditDistance(std::string_view a, std::string_view b, int limit) {
   return std::min(distance, limit + 1);
 }
 
-// The letters of a word as bits; words within an edit distance of d differ in at most 2d of them.
-inline std::uint32_t LettersOf(std::string_view word) {
-  std::uint32_t letters = 0;
-  for (const char c : word) letters |= std::uint32_t{1} << (static_cast<unsigned char>(c) & 31);
-  return letters;
+// Letters of a stored form that schemes and keyboards without accents confuse: Žukov and Zhukov, Coj and
+// Tsoy, Müller and Мюллер.
+constexpr char Loosely(char letter) {
+  switch (letter) {
+    case 'w':
+      return 's';
+    case 'j':
+      return 'z';
+    case 'c':
+    case 'q':
+      return 'k';
+    case 'x':
+      return 'u';
+    case 'f':
+      return 'v';
+    default:
+      return letter;
+  }
+}
+
+constexpr bool EqualLoosely(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return x == y || Loosely(x) == Loosely(y); });
+}
+
+// The letters of a word as bits, for a first look: words within an edit distance of d differ in at most 2d of
+// them.
+constexpr std::uint32_t LetterBit(char c) { return std::uint32_t{1} << (static_cast<unsigned char>(c) & 31); }
+
+constexpr bool AtMostTwoBits(std::uint32_t bits) {
+  bits &= bits - 1;
+  return (bits & (bits - 1)) == 0;
+}
+
+constexpr bool AtMostFourBits(std::uint32_t bits) {
+  bits &= bits - 1;
+  bits &= bits - 1;
+  return AtMostTwoBits(bits);
 }
 
 }  // namespace kvcrm::match

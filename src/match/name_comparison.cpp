@@ -1,10 +1,8 @@
 #include "match/name_comparison.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "match/edit_distance.hpp"
 
@@ -17,51 +15,61 @@ constexpr int kMaxTokens = 12;
 // One word of a stored form (text/person_name.cpp describes it).
 struct Token {
   char kind;
-  bool matched = false;
+  bool matched;
+  std::uint32_t letters;
   std::string_view text;
   std::string_view
       full;  // of a given name: the full names it stands for, with commas; its text when it is one
-  std::uint32_t letters;
 };
 
 struct Name {
   Token tokens[kMaxTokens];
   int count = 0;
+  int known = 0, initials = 0;  // how many tokens are of kind N, I
 
   explicit Name(std::string_view stored) {
     const char* at = stored.data();
     const char* const end = at + stored.size();
     while (at < end && count < kMaxTokens) {
-      const char* stop = static_cast<const char*>(std::memchr(at, ' ', static_cast<std::size_t>(end - at)));
-      if (stop == nullptr) stop = end;
-      if (stop - at > 1) {
-        Token& token = tokens[count++];
-        token.kind = *at;
-        token.text = std::string_view(at + 1, static_cast<std::size_t>(stop - at - 1));
-        token.full = {};
-        if (token.kind == 'N') {
-          const std::size_t equals = token.text.find('=');
-          token.full = equals == std::string_view::npos ? token.text : token.text.substr(equals + 1);
-          token.text = token.text.substr(0, equals);
-        }
-        token.letters = LettersOf(token.text);
+      Token& token = tokens[count];
+      token.kind = *at;
+      const char* const start = ++at;
+      std::uint32_t letters = 0;
+      while (at < end && *at != ' ' && *at != '=') letters |= LetterBit(*at++);
+      token.text = std::string_view(start, static_cast<std::size_t>(at - start));
+      if (at < end && *at == '=') {
+        const char* const full = ++at;
+        while (at < end && *at != ' ') ++at;
+        token.full = std::string_view(full, static_cast<std::size_t>(at - full));
+      } else {
+        token.full = token.text;
       }
-      at = stop + 1;
+      ++at;
+      if (token.text.empty()) continue;
+      token.letters = letters;
+      token.matched = false;
+      known += token.kind == 'N';
+      initials += token.kind == 'I';
+      ++count;
     }
   }
 };
 
 // Whether two lists with commas share a name.
 bool ShareName(std::string_view a, std::string_view b) {
+  const auto first = [](std::string_view list) {
+    std::size_t end = 0;
+    while (end < list.size() && list[end] != ',') ++end;
+    return list.substr(0, end);
+  };
   while (!a.empty()) {
-    const std::size_t comma = std::min(a.find(','), a.size());
-    const std::string_view name = a.substr(0, comma);
+    const std::string_view name = first(a);
     for (std::string_view rest = b; !rest.empty();) {
-      const std::size_t end = std::min(rest.find(','), rest.size());
-      if (rest.substr(0, end) == name) return true;
-      rest.remove_prefix(std::min(end + 1, rest.size()));
+      const std::string_view other = first(rest);
+      if (other == name) return true;
+      rest.remove_prefix(std::min(other.size() + 1, rest.size()));
     }
-    a.remove_prefix(std::min(comma + 1, a.size()));
+    a.remove_prefix(std::min(name.size() + 1, a.size()));
   }
   return false;
 }
@@ -99,14 +107,17 @@ constexpr double kAgreement = 0.6;
 double Closeness(const Token& a, const Token& b) {
   const std::size_t longer = std::max(a.text.size(), b.text.size());
   const int limit = longer >= 6 ? 2 : longer >= 4 ? 1 : 0;
-  if (limit == 0 || std::popcount(a.letters ^ b.letters) > 2 * limit) return 0;
+  if (longer >= 3 && a.text.size() == b.text.size() && EqualLoosely(a.text, b.text)) return 0.92;
+  if (limit == 0) return 0;
+  const std::uint32_t differing = a.letters ^ b.letters;
+  if (limit == 1 ? !AtMostTwoBits(differing) : !AtMostFourBits(differing)) return 0;
   if ((a.kind == 'P') != (b.kind == 'P')) return 0;
   const int distance = EditDistance(a.text, b.text, limit);
   if (distance > limit) return 0;
   if (DifferInGender(a.text, b.text)) return 0.45;
   // Two names that both are known and have no name in common are two names: Maria and Marina.
   if (a.kind == 'N' && b.kind == 'N') return 0.3;
-  if (distance == 2 && longer < 8) return 0.5;
+  if (distance == 2 && longer < 8) return 0.4;
   return 1.0 - 1.2 * distance / static_cast<double>(longer);
 }
 
@@ -116,11 +127,10 @@ class Alignment {
   Alignment(std::string_view a, std::string_view b) : first_(a), second_(b) {}
 
   NameComparison Compare() {
-    Pair([](const Token& x, const Token& y) {
-      return x.text == y.text && (x.kind == 'I') == (y.kind == 'I') ? 1.0 : 0.0;
-    });
+    PairEqual();
     const bool exact = Left(first_) == 0 && Left(second_) == 0;
     if (!exact) PairRest();
+    if (weight_ == 0) return {NameLevel::kDifferent, 0};
     const int left = Left(first_), right = Left(second_);
     const double left_weight = LeftWeight(first_), right_weight = LeftWeight(second_);
     const double conflict = std::min(left_weight, right_weight);
@@ -150,6 +160,22 @@ class Alignment {
     double weight = 0;
     for (int i = 0; i < name.count; ++i) weight += name.tokens[i].matched ? 0 : WeightOf(name.tokens[i].kind);
     return weight;
+  }
+
+  // Pairs words that are equal, and sees whether others are worth a second look.
+  void PairEqual() {
+    for (int i = 0; i < first_.count; ++i) {
+      Token& x = first_.tokens[i];
+      for (int j = 0; j < second_.count; ++j) {
+        Token& y = second_.tokens[j];
+        const std::uint32_t differing = x.letters ^ y.letters;
+        if (differing == 0 && !y.matched && x.text == y.text && (x.kind == 'I') == (y.kind == 'I')) {
+          Match(x, y, 1);
+          break;
+        }
+        close_ |= AtMostFourBits(differing);
+      }
+    }
   }
 
   template <typename ClosenessOf>
@@ -184,30 +210,53 @@ class Alignment {
   }
 
   void PairRest() {
-    Pair([](const Token& x, const Token& y) {
-      return x.kind == 'N' && y.kind == 'N' && ShareName(x.full, y.full) ? 0.95 : 0.0;
-    });
-    const auto are_words = [](const Token& x, const Token& y) {
-      return x.kind != 'I' && y.kind != 'I' && x.kind != 'X' && y.kind != 'X';
-    };
-    for (const double bar : {0.85, kAgreement}) {
-      Pair([&](const Token& x, const Token& y) {
-        const double closeness = are_words(x, y) ? Closeness(x, y) : 0;
-        if (closeness < bar) return 0.0;
-        typo_ = true;
-        return closeness;
+    if (first_.known > 0 && second_.known > 0) {
+      Pair([](const Token& x, const Token& y) {
+        return x.kind == 'N' && y.kind == 'N' && ShareName(x.full, y.full) ? 0.95 : 0.0;
       });
     }
-    Pair([&](const Token& x, const Token& y) {
-      return (x.kind == 'I') != (y.kind == 'I') && x.kind != 'X' && y.kind != 'X' && x.text[0] == y.text[0]
-                 ? 0.7
-                 : 0.0;
-    });
-    if (Left(first_) > 0 && Left(second_) > 0) {
-      PairRunTogether(first_, second_);
-      PairRunTogether(second_, first_);
+    if (close_) {
+      FindSlips();
+      PairSlips(kAgreement);
     }
-    Pair([&](const Token& x, const Token& y) { return are_words(x, y) ? Closeness(x, y) : 0.0; });
+    if (first_.initials != 0 || second_.initials != 0) {
+      Pair([&](const Token& x, const Token& y) {
+        return (x.kind == 'I') != (y.kind == 'I') && x.kind != 'X' && y.kind != 'X' && x.text[0] == y.text[0]
+                   ? 0.7
+                   : 0.0;
+      });
+    }
+    const int left = Left(first_), right = Left(second_);
+    if (left == 0 || right == 0) return;
+    if (right > 1) PairRunTogether(first_, second_);
+    if (left > 1) PairRunTogether(second_, first_);
+    PairSlips(0);
+  }
+
+  // Collects the pairs of words that a slip may have parted, the closest first.
+  void FindSlips() {
+    for (int i = 0; i < first_.count; ++i) {
+      Token& x = first_.tokens[i];
+      if (x.matched || x.kind == 'I' || x.kind == 'X') continue;
+      for (int j = 0; j < second_.count && slip_count_ < kMaxSlips; ++j) {
+        Token& y = second_.tokens[j];
+        if (y.matched || y.kind == 'I' || y.kind == 'X') continue;
+        const double closeness = Closeness(x, y);
+        if (closeness <= 0) continue;
+        int at = slip_count_++;
+        for (; at > 0 && slips_[at - 1].closeness < closeness; --at) slips_[at] = slips_[at - 1];
+        slips_[at] = {closeness, &x, &y};
+      }
+    }
+  }
+
+  void PairSlips(double least) {
+    for (int i = 0; i < slip_count_; ++i) {
+      const Slip& slip = slips_[i];
+      if (slip.closeness < least || slip.x->matched || slip.y->matched) continue;
+      Match(*slip.x, *slip.y, slip.closeness);
+      typo_ = true;
+    }
   }
 
   // Abdulrahman and Abdul Rahman; JC and Jean-Claude.
@@ -219,6 +268,7 @@ class Alignment {
         for (int k = 0; k < parts.count && !word.matched; ++k) {
           Token &x = parts.tokens[j], &y = parts.tokens[k];
           if (j == k || x.matched || y.matched || x.kind == 'I' || y.kind == 'I') continue;
+          if (!AtMostTwoBits(word.letters & ~(x.letters | y.letters))) continue;
           if (word.text.size() == 2 && word.text[0] == x.text[0] && word.text[1] == y.text[0] &&
               x.kind != 'X' && y.kind != 'X' && x.text.size() > 2 && y.text.size() > 2) {
             x.matched = y.matched = word.matched = true;
@@ -227,6 +277,7 @@ class Alignment {
             agreed_ += 0.6;
             continue;
           }
+          if (!AtMostTwoBits(word.letters ^ (x.letters | y.letters))) continue;
           const std::size_t size = x.text.size() + y.text.size();
           if (size > word.text.size() + 1 || size + 1 < word.text.size() || size > kMaxRunTogether) continue;
           char both[kMaxRunTogether];
@@ -246,12 +297,21 @@ class Alignment {
   }
 
   static constexpr std::size_t kMaxRunTogether = 40;
+  static constexpr int kMaxSlips = 16;
+
+  struct Slip {
+    double closeness;
+    Token *x, *y;
+  };
 
   Name first_, second_;
   double agreed_ = 0, weight_ = 0;
+  Slip slips_[kMaxSlips];
+  int slip_count_ = 0;
   int words_ = 0;     // that agree, without initials and particles
   int initials_ = 0;  // that agree with a word
   bool family_ = false, given_ = false, typo_ = false, contradicted_ = false;
+  bool close_ = false;  // some words may be within an edit distance of two
 };
 
 }  // namespace

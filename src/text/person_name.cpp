@@ -103,6 +103,13 @@ bool IsTitle(std::string_view folded) {
   return titles.find(folded) != titles.end();
 }
 
+// г-н, г-жа, д-р
+bool IsAbbreviatedTitle(std::span<const Word> words) {
+  if (words.size() < 2 || !words[0].single || !words[0].hyphen) return false;
+  return (words[0].folded == "g" && (words[1].folded == "n" || words[1].folded == "zha")) ||
+         (words[0].folded == "d" && words[1].folded == "r");
+}
+
 bool IsParticle(std::string_view folded) {
   static const Set particles = MakeSet(person_tables::kParticles);
   return folded.size() <= 5 && particles.find(folded) != particles.end();
@@ -143,8 +150,12 @@ std::string Store(std::span<const Word> words, int& known_names) {
   std::size_t count = 0;
   bool titles_only = true;
   for (const Word& word : words) titles_only = titles_only && IsTitle(word.folded);
-  for (const Word& word : words) {
-    if (count == kMaxTokens) break;
+  for (std::size_t i = 0; i < words.size() && count < kMaxTokens; ++i) {
+    const Word& word = words[i];
+    if (IsAbbreviatedTitle(words.subspan(i)) && words.size() > i + 2) {
+      ++i;
+      continue;
+    }
     if (!titles_only && !word.single && IsTitle(word.folded)) {
       if (word.comma && count > 0) tokens[count - 1].comma = true;
       continue;

@@ -87,7 +87,8 @@ std::size_t WriteSounds(std::string_view folded, char* out) {
         break;
     }
     i += read;
-    if (!IsLetter(sound) || last() != sound) out[size++] = sound;
+    // Doubled consonants are one; doubled vowels are left: they are slips more often than spellings.
+    if (!IsLetter(sound) || IsVowel(sound) || last() != sound) out[size++] = sound;
   }
   return size;
 }

@@ -225,7 +225,7 @@ class Scanner {
         return next == 'h' && !IsConsonant(third) && third != '\0' ? write(std::string_view(&letter, 1), 2)
                                                                    : 0;
       case 'o':
-        if (next == 'u') return write("u", 2);
+        if (next == 'u' || (next == 'o' && kind_ == WordsOf::kPerson)) return write("u", 2);
         [[fallthrough]];
       case 'u':  // Mueller, Schroeder
         if (kind_ == WordsOf::kPerson && next == 'e' && IsConsonant(previous) && IsConsonant(third)) {
