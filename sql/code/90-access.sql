@@ -19,7 +19,7 @@ AS $$
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
                         'lead_stage_transitions', 'lead_sources', 'leads', 'lead_stage_history', 'lead_activities',
-                        'customers', 'customer_contacts', 'activity_logs', 'duplicate_pairs']) AS t (name)
+                        'customers', 'customer_contacts', 'quotes', 'activity_logs', 'duplicate_pairs']) AS t (name)
     UNION ALL
     SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
       FROM (VALUES
@@ -41,7 +41,9 @@ AS $$
         ('customers', 'organization_id name company inn email phone notes custom_fields owner_user_id',
             'name company inn email phone notes custom_fields owner_user_id deleted_at'),
         ('customer_contacts', 'organization_id customer_id name email phone position is_primary',
-            'name email phone position is_primary')
+            'name email phone position is_primary'),
+        ('quotes', 'organization_id lead_id customer_id number title amount currency custom_fields',
+            'number title amount currency status custom_fields')
       ) AS t (name, insertable, updatable),
       LATERAL (VALUES ('INSERT', t.insertable), ('UPDATE', t.updatable)) AS v (privilege, columns)
      WHERE v.columns IS NOT NULL

@@ -5,6 +5,7 @@
 #include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
+#include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "pg/json.hpp"
 #include "pg/security.hpp"
@@ -166,6 +167,8 @@ KVCRM_FUNCTION(organizations_before) {
   }
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "organization");
   crm::NormalizeObject(row, at[kSettings], "organization");
+  if (!old || crm::Changed(row, *old, at[kSettings]))
+    crm::CheckQuoteSettings(row.Get<pg::Json>(at[kSettings]));
   if (!old || crm::Changed(row, *old, at[kSettings])) {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);

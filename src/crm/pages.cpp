@@ -47,7 +47,9 @@ const pg::Statement<pg::Uuid, pg::Uuid, OptionalTime, std::int32_t, bool> kLeadP
     "    FROM kvcrm.find_duplicates($1, NULL, 10, $2) d),"
     " 'customer', (SELECT to_jsonb(c) FROM kvcrm.customers c WHERE $5 AND c.id = l.converted_to_customer_id"
     "    AND c.organization_id = $2 AND c.deleted_at IS NULL),"
-    " 'quotes', '[]'::jsonb,"
+    " 'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.created_at DESC, q.id DESC), '[]')"
+    "    FROM (SELECT * FROM kvcrm.quotes q WHERE q.lead_id = $1 AND q.organization_id = $2"
+    "      ORDER BY q.created_at DESC, q.id DESC LIMIT 50) q),"
     " 'timeline', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.at DESC, t.ref_id DESC), '[]')"
     "    FROM (" KVCRM_TIMELINE
     ") t))"

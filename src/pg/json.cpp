@@ -112,6 +112,9 @@ JsonMember FindMember(Json object, std::string_view key) {
       member.kind = JsonMember::Kind::kString;
       member.text.assign(found->val.string.val, static_cast<std::size_t>(found->val.string.len));
       break;
+    case jbvBool:
+      member.kind = JsonMember::Kind::kBoolean;
+      break;
     case jbvBinary:
       member.kind = JsonMember::Kind::kObject;
       member.value.value = Call([&] { return JsonbPGetDatum(JsonbValueToJsonb(found)); });

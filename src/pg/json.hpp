@@ -21,7 +21,7 @@ Json Unpack(Json value);
 
 // One value of an object, by key.
 struct JsonMember {
-  enum class Kind { kMissing, kNull, kString, kObject, kOther };
+  enum class Kind { kMissing, kNull, kString, kBoolean, kObject, kOther };
   Kind kind = Kind::kMissing;
   std::string text;  // of a string
   Json value;        // of an object

@@ -25,6 +25,9 @@ SELECT test.keep('activity', id) FROM kvcrm.log_activity(test.id('lead'), 'task'
 SELECT test.keep('activity_b', id) FROM kvcrm.log_activity(test.id('lead_b'), 'note', 'x');
 SELECT test.keep('converted', id) FROM kvcrm.create_lead('Клиент', inn => '7707083893', organization_id => test.id('a'));
 SELECT test.keep('customer', id) FROM kvcrm.qualify_lead(test.id('converted'));
+INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount) VALUES (test.id('a'), test.id('lead'), 'x', 1), (test.id('b'), test.id('lead_b'), 'x', 1);
+SELECT test.keep(CASE organization_id WHEN test.id('a') THEN 'quote' ELSE 'quote_b' END, id) FROM kvcrm.quotes;
+SELECT test.keep('customer_b', c.id) FROM kvcrm.create_lead('B', company => 'B', organization_id => test.id('b')) l, LATERAL kvcrm.qualify_lead(l.id) c;
 SELECT kvcrm.add_member(test.id('stranger'), 'sales_team', organization_id => test.id('b')) IS NOT NULL;
 
 -- A good value for an argument, as SQL; null where the default is good.
@@ -36,6 +39,8 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'lead_id' OR argument LIKE '%lead_id' THEN quote_literal(test.id('lead')) || '::uuid'
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
+        WHEN argument = 'quote_id' THEN quote_literal(test.id('quote')) || '::uuid'
+        WHEN argument = 'amount' THEN '1'
         WHEN argument = 'customer_id' THEN quote_literal(test.id('customer')) || '::uuid'
         -- A stage without leads.
         WHEN function = 'delete_stage' AND argument = 'stage_id' THEN quote_literal(test.stage('a', 4)) || '::uuid'
@@ -99,7 +104,8 @@ CREATE TABLE test.asked AS
 SELECT f.oid, f.name, f.argument, f.i, test.outcome_of(test.call(f.oid, f.argument, quote_literal(test.id('unknown')) || '::uuid')) AS unknown,
        test.outcome_of(test.call(f.oid, f.argument, quote_literal(CASE
            WHEN f.argument LIKE '%lead_id' THEN test.id('lead_b') WHEN f.argument LIKE '%stage_id' OR f.argument = 'move_leads_to' THEN test.stage('b', 2)
-           WHEN f.argument = 'activity_id' THEN test.id('activity_b')
+           WHEN f.argument = 'activity_id' THEN test.id('activity_b') WHEN f.argument = 'quote_id' THEN test.id('quote_b')
+           WHEN f.argument = 'customer_id' THEN test.id('customer_b')
            WHEN f.argument = 'organization_id' THEN test.id('b') ELSE test.id('rep_b') END) || '::uuid')) AS foreign_one
   FROM test.functions f WHERE f.type = 'uuid'::regtype AND f.name NOT IN ('create_organization', 'has_permission', 'my_permissions')
    -- They answer such an id in its row: bulk.sql.

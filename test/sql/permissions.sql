@@ -94,6 +94,10 @@ SELECT t.id(prefix || '_' || who), t.id('north'), t.id('own_' || who), 'task', p
   FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who, unnest(ARRAY['mine', 'theirs']) AS prefix;
 INSERT INTO kvcrm.customers (id, organization_id, name) VALUES (t.id('customer'), t.id('north'), 'Customer'), (t.id('customer_south'), t.id('south'), 'Customer');
 INSERT INTO kvcrm.customer_contacts (id, organization_id, customer_id, name) VALUES (t.id('contact'), t.id('north'), t.id('customer'), 'Contact');
+-- A quote on each lead of one's own, one on somebody else's.
+INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount)
+SELECT t.id('quote_' || who), t.id('north'), t.id('own_' || who), 'Quote', 1 FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who
+UNION ALL SELECT t.id('quote_far'), t.id('north'), t.id('lead_far'), 'Quote', 1;
 INSERT INTO kvcrm.roles (id, organization_id, slug, name, permissions) VALUES (t.id('role'), t.id('north'), 'temp', 'Temp', '{leads:create}');
 SELECT id AS stage FROM kvcrm.lead_stages WHERE organization_id = t.id('north') AND name = 'Contacted' \gset
 
@@ -170,6 +174,24 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('INSERT INTO kvcrm.customer_contacts (customer_id, name) VALUES (t.id(''customer''), ''x'')', '{customers:create}', '{}', '42501', 1, 1, 1),
 ('UPDATE kvcrm.customer_contacts SET name = ''x'' WHERE id = t.id(''contact'')', '{customers:update}', '{customers:read}', 0, 1, 1, 1),
 ('DELETE FROM kvcrm.customers', '{}', '{}', '42501', '42501', '42501', '42501'),
+('SELECT FROM kvcrm.customer_timeline(t.id(''customer''))', '{customers:read}', '{}', 1, 1, 1, 1),
+-- quotes
+('SELECT kvcrm.create_quote_from_lead(t.id(''own_'' || {me}), ''x'', 1)', '{quotes:create}', '{leads:read_own,leads:convert_own}', 1, 1, 1, 1),
+('SELECT kvcrm.create_quote_from_lead(t.id(''own_'' || {me}), ''x'', 1)', '{leads:convert,leads:convert_own}', '{leads:read_own,quotes:create}', 1, 1, 1, 1),
+('SELECT kvcrm.create_quote_from_lead(t.id(''lead_far''), ''x'', 1)', '{quotes:create}', '{leads:read_all,leads:convert}', 'PT404', 1, 1, 1),
+('SELECT kvcrm.delete_quote(t.id(''quote_'' || {me}))', '{quotes:delete}', '{leads:read_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.delete_quote(t.id(''quote_far''))', '{quotes:delete}', '{quotes:read}', 'PT404', 1, 1, 1),
+('SELECT FROM kvcrm.quotes WHERE id = t.id(''quote_'' || {me})', '{quotes:read,leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
+('SELECT FROM kvcrm.quotes WHERE id = t.id(''quote_far'')', '{quotes:read,leads:read_all}', '{}', 0, 1, 1, 1),
+('INSERT INTO kvcrm.quotes (lead_id, title, amount) VALUES (t.id(''own_'' || {me}), ''x'', 1)', '{quotes:create}', '{leads:read_own}', 1, 1, 1, 1),
+('INSERT INTO kvcrm.quotes (lead_id, title, amount) VALUES (t.id(''lead_far''), ''x'', 1)', '{quotes:create}', '{leads:read_all}', 'PT404', 1, 1, 1),
+('INSERT INTO kvcrm.quotes (customer_id, title, amount) VALUES (t.id(''customer''), ''x'', 1)', '{quotes:create}', '{customers:read,quotes:read}', '42501', 1, 1, 1),
+('INSERT INTO kvcrm.quotes (customer_id, title, amount) VALUES (t.id(''customer''), ''x'', 1)', '{customers:read}', '{quotes:create,quotes:read}', '42501', 1, 1, 1),
+('INSERT INTO kvcrm.quotes (customer_id, title, amount) VALUES (t.id(''customer''), ''x'', 1)', '{quotes:read}', '{quotes:create,customers:read}', '42501', 1, 1, 1),
+('UPDATE kvcrm.quotes SET status = ''sent'' WHERE id = t.id(''quote_'' || {me})', '{quotes:update}', '{leads:read_own}', 0, 1, 1, 1),
+('UPDATE kvcrm.quotes SET status = ''sent'' WHERE id = t.id(''quote_far'')', '{quotes:update}', '{quotes:read}', 0, 1, 1, 1),
+('UPDATE kvcrm.quotes SET lead_id = NULL', '{}', '{}', '42501', '42501', '42501', '42501'),
+('DELETE FROM kvcrm.quotes', '{}', '{}', '42501', '42501', '42501', '42501'),
 -- members, roles, teams
 ('SELECT FROM kvcrm.organization_members WHERE user_id IN (t.id(''far''), t.id(''invited''))', NULL, NULL, 2, 2, 2, 2),
 ('SELECT kvcrm.add_member(t.id(''new''), ''temp'')', '{members:create}', '{leads:create}', '42501', '42501', 1, 1),
@@ -310,6 +332,7 @@ SELECT is(t.try(NULL, 'SELECT kvcrm.assign_lead(t.id(''lead_far''), t.id(''suspe
 -- Organizations are walls.
 
 INSERT INTO kvcrm.leads (id, organization_id, name) VALUES (t.id('twin_south'), t.id('south'), 'Twin');
+INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount) VALUES (t.id('quote_south'), t.id('south'), t.id('lead_south'), 'x', 1);
 INSERT INTO kvcrm.duplicate_pairs (organization_id, lead_id, other_lead_id, probability)
 SELECT t.id('south'), least(t.id('lead_south'), t.id('twin_south')), greatest(t.id('lead_south'), t.id('twin_south')), 0.9;
 SELECT is(t.get('owner', format('SELECT count(*) FROM kvcrm.%I WHERE %s <> t.id(''north'')', relname, CASE relname WHEN 'organizations' THEN 'id' ELSE 'organization_id' END)), '0',
@@ -349,6 +372,15 @@ INSERT INTO t.probes VALUES
 ('SELECT kvcrm.log_activity({id}, ''call'', ''x'')', t.id('lead_south')),
 ('SELECT kvcrm.complete_activity({id})', t.id('activity_south')),
 ('SELECT kvcrm.delete_activity({id})', t.id('activity_south')),
+('SELECT kvcrm.create_quote_from_lead({id}, ''x'', 1)', t.id('lead_south')),
+('SELECT kvcrm.delete_quote({id})', t.id('quote_south')),
+('SELECT FROM kvcrm.customer_timeline({id})', t.id('customer_south')),
+('SELECT FROM kvcrm.customer_timeline({id}, organization_id => t.id(''south''))', t.id('customer_south')),
+('INSERT INTO kvcrm.quotes (lead_id, title, amount) VALUES ({id}, ''x'', 1)', t.id('lead_south')),
+('INSERT INTO kvcrm.quotes (customer_id, title, amount) VALUES ({id}, ''x'', 1)', t.id('customer_south')),
+('INSERT INTO kvcrm.quotes (lead_id, organization_id, title, amount) VALUES (t.id(''lead_south''), {id}, ''x'', 1)', t.id('south')),
+('INSERT INTO kvcrm.quotes (lead_id, customer_id, title, amount) VALUES ({id}, t.id(''customer''), ''x'', 1)', t.id('lead_south')),
+('UPDATE kvcrm.quotes SET title = ''y'' WHERE id = {id}', t.id('quote_south')),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'', organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.add_member(t.id(''x''), ''sales_team'', organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.add_member(t.id(''x''), ''sales_team'', team_id => {id})', t.id('south_team')),
