@@ -49,7 +49,8 @@ struct LoggedTable {
   Oid oid = InvalidOid;
   int shape = 0;
   AttrNumber id = 0, organization = 0;
-  AttrNumber deleted = 0, converted = 0, merged = 0, stage = 0, assignee = 0;  // 0: no such column
+  AttrNumber erased = 0, deleted = 0, converted = 0, merged = 0, stage = 0,
+             assignee = 0;  // 0: no such column
   std::vector<AttrNumber> columns;
 };
 
@@ -67,6 +68,7 @@ const LoggedTable& Describe(Relation table) {
   entry.organization = number("organization_id");
   // An organization is its own.
   if (entry.organization == 0) entry.organization = entry.id;
+  entry.erased = number("erased_at");
   entry.deleted = number("deleted_at");
   entry.converted = number("converted_at");
   entry.merged = number("merged_into_id");
@@ -89,6 +91,7 @@ int Turned(const pg::TransitionReader& old, const pg::TransitionReader& row, Att
 
 std::string_view ActionOf(const LoggedTable& table, const pg::TransitionReader& old,
                           const pg::TransitionReader& row, TupleDesc descriptor) {
+  if (Turned(old, row, table.erased) > 0) return "erased";
   if (const int turned = Turned(old, row, table.merged); turned != 0)
     return turned > 0 ? "merged" : "unmerged";
   if (const int turned = Turned(old, row, table.converted); turned != 0)

@@ -33,6 +33,8 @@ namespace kvcrm::crm {
   X(kConvertedToCustomerId, "converted_to_customer_id") \
   X(kMergedIntoId, "merged_into_id")                    \
   X(kDeletedAt, "deleted_at")                           \
+  X(kErasedAt, "erased_at")                             \
+  X(kLegalHold, "legal_hold")                           \
   X(kCreatedBy, "created_by")                           \
   X(kCreatedAt, "created_at")                           \
   X(kUpdatedAt, "updated_at")                           \

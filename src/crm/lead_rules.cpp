@@ -202,7 +202,13 @@ class LeadWrite {
   void RequireChangeable() {
     for (const LeadColumn column : {crm::kId, crm::kOrganizationId})
       crm::RequireUnchanged(row_, *old_, at_[column]);
+    const bool erased = !old_->IsNull(at_[crm::kErasedAt]);
+    if (erased && (Changed(crm::kErasedAt) || Changed(crm::kDeletedAt) || Changed(crm::kMergedIntoId) ||
+                   Changed(crm::kConvertedAt))) {
+      Refuse("the lead was erased", "What was erased can't be brought back.");
+    }
     if (Authorized::Active()) return;
+    if (Changed(crm::kLegalHold) && crm::CurrentUser()) Caller().Require(Permission::kLeadsErase);
     const bool merged = !old_->IsNull(at_[crm::kMergedIntoId]) && !IsNull(crm::kMergedIntoId);
     const bool deleted = !old_->IsNull(at_[crm::kDeletedAt]) && !IsNull(crm::kDeletedAt);
     const bool converted = !old_->IsNull(at_[crm::kConvertedAt]) && !IsNull(crm::kConvertedAt);

@@ -123,6 +123,7 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.preview_conversion(t.id(''own_'' || {me}))', '{leads:convert,leads:convert_own}', '{leads:read_own}', 1, 1, 1, 1),
 ('SELECT kvcrm.preview_conversion(t.id(''lead_far''))', '{leads:convert}', '{leads:read_all}', 'PT404', 1, 1, 1),
 ('SELECT kvcrm.revert_conversion(t.id(''lead_far''))', '{leads:convert}', '{leads:read_all}', 'PT404', '23514', '23514', '23514'),
+('SELECT kvcrm.erase_lead(t.id(''lead_far''))', '{leads:erase}', '{leads:read_all}', 'PT404', '42501', 1, 1),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
 -- leads: direct
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''own_'' || {me})', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
@@ -369,6 +370,7 @@ INSERT INTO t.probes VALUES
 ('SELECT kvcrm.convert_lead_to_customer({id})', t.id('lead_south')),
 ('SELECT kvcrm.preview_conversion({id})', t.id('lead_south')),
 ('SELECT kvcrm.revert_conversion({id})', t.id('lead_south')),
+('SELECT kvcrm.erase_lead({id})', t.id('lead_south')),
 ('SELECT kvcrm.log_activity({id}, ''call'', ''x'')', t.id('lead_south')),
 ('SELECT kvcrm.complete_activity({id})', t.id('activity_south')),
 ('SELECT kvcrm.delete_activity({id})', t.id('activity_south')),

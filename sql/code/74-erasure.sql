@@ -1,0 +1,7 @@
+-- Erasure of personal data.
+
+CREATE OR REPLACE FUNCTION kvcrm.erase_lead(lead_id uuid, organization_id uuid DEFAULT NULL) RETURNS kvcrm.leads
+    LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'erase_lead';
+COMMENT ON FUNCTION kvcrm.erase_lead(uuid, uuid) IS
+    'Erases the personal data of a lead for good: its fields, those of leads merged into it, the texts of its activities, what the log and the journals keep of them, its duplicate pairs. Ids, times and stages stay. Can''t be undone. Needs leads:erase; 23514 for a merged lead and while legal_hold is set.';

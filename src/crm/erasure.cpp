@@ -1,0 +1,109 @@
+// Erasure: the personal data of a lead leaves the database for good; ids, times and stages stay for
+// statistics.
+//
+// Gone are the lead's own fields, those of the leads that were merged into it, the texts of their activities,
+// what the log and the journals keep of them, and the pairs that compare them. A customer that the lead
+// became is a record of its own and stays.
+#include "crm/audit.hpp"
+#include "crm/errors.hpp"
+#include "crm/leads.hpp"
+#include "crm/rows.hpp"
+#include "pg/entry.hpp"
+
+using namespace kvcrm;
+using crm::Authorized;
+using crm::Permission;
+
+namespace {
+
+using OptionalUuid = std::optional<pg::Uuid>;
+using Uuids = std::vector<pg::Uuid>;
+
+// The lead and those merged into it, at first or second hand, locked in the order of their ids.
+const pg::Statement<pg::Uuid, pg::Uuid> kLockAll{
+    "erasure.lock_all",
+    "SELECT l.id, l.legal_hold FROM kvcrm.leads l WHERE l.organization_id = $2 AND l.id IN ("
+    "WITH RECURSIVE merged AS (SELECT $1 AS id UNION SELECT m.id FROM kvcrm.leads m JOIN merged"
+    "   ON m.merged_into_id = merged.id AND m.organization_id = $2) SELECT id FROM merged)"
+    " ORDER BY l.id FOR NO KEY UPDATE"};
+
+// What replaces a text that must not be empty.
+#define ERASED "'Erased'"
+
+const pg::Statement<pg::Uuid, Uuids> kEraseLeads{
+    "erasure.erase_leads",
+    "UPDATE kvcrm.leads SET name = " ERASED
+    ", email = NULL, phone = NULL, company = NULL, \"position\" = NULL, inn = NULL,"
+    " lost_reason = CASE WHEN lost_reason IS NOT NULL THEN " ERASED
+    " END, custom_fields = '{}', deleted_at = coalesce(deleted_at, now()), erased_at = now()"
+    " WHERE organization_id = $1 AND id = ANY ($2) AND erased_at IS NULL"};
+
+const pg::Statement<pg::Uuid, Uuids> kEraseActivities{
+    "erasure.erase_activities",
+    "UPDATE kvcrm.lead_activities SET title = " ERASED
+    ", description = NULL, metadata = '{}'"
+    " WHERE organization_id = $1 AND lead_id = ANY ($2)"
+    " AND (title, coalesce(description, ''), metadata) <> (" ERASED ", '', '{}')"};
+
+// Which fields changed stays known; their values don't, but for these, which tell nothing about a person. An
+// activity that was deleted is found by what the log says of its beginning, in the whole log: this is rare.
+const pg::Statement<pg::Uuid, Uuids> kEraseLog{
+    "erasure.erase_log",
+    "UPDATE kvcrm.activity_logs g SET changes = coalesce((SELECT jsonb_object_agg(c.key, CASE WHEN c.key IN"
+    "   ('stage_id', 'assigned_to', 'source', 'currency', 'estimated_value', 'converted_at',"
+    "    'converted_to_customer_id', 'merged_into_id', 'deleted_at', 'erased_at', 'legal_hold', 'lead_id',"
+    "    'type', 'due_date', 'completed_at')"
+    "   THEN c.value ELSE '{\"old\": null, \"new\": null}' END) FROM jsonb_each(g.changes) c), '{}')"
+    " WHERE g.organization_id = $1 AND g.changes <> '{}' AND (g.entity_type = 'lead' AND g.entity_id = ANY "
+    "($2)"
+    "  OR g.entity_type = 'activity' AND g.entity_id IN (SELECT a.entity_id FROM kvcrm.activity_logs a"
+    "   WHERE a.organization_id = $1 AND a.entity_type = 'activity'"
+    "   AND ((a.changes #>> '{lead_id,new}')::uuid = ANY ($2) OR (a.changes #>> '{lead_id,old}')::uuid = ANY "
+    "($2))))"};
+
+const pg::Statement<pg::Uuid, Uuids> kEraseConversions{
+    "erasure.erase_conversions",
+    "UPDATE kvcrm.lead_conversions SET before_image = before_image - '{lost_reason,filled}'::text[],"
+    " updated_at = now() WHERE organization_id = $1 AND lead_id = ANY ($2)"};
+
+const pg::Statement<pg::Uuid, Uuids> kErasePairs{
+    "erasure.erase_pairs",
+    "DELETE FROM kvcrm.duplicate_pairs WHERE organization_id = $1"
+    " AND (lead_id = ANY ($2) OR other_lead_id = ANY ($2))"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kWhole{
+    "erasure.whole", "SELECT l FROM kvcrm.leads l WHERE l.id = $1 AND l.organization_id = $2"};
+
+}  // namespace
+
+// erase_lead(lead_id, organization_id) -> leads: irreversible. Erasing twice changes nothing. Errors: 22023;
+// PT404; 42501 without leads:erase; 23514 for a merged lead (naming its survivor) and under a legal hold.
+KVCRM_FUNCTION(erase_lead) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kNone, crm::Merged::kStay);
+  lead.caller.Require(Permission::kLeadsErase);
+  const pg::Uuid& home = lead.caller.organization;
+  const pg::Rows locked = kLockAll(id, home);
+  crm::RequireNotMerged(crm::FindLead(id, home, crm::Lock::kRow, crm::Merged::kStay));
+  Uuids leads;
+  for (std::uint64_t i = 0; i < locked.size(); ++i) {
+    leads.push_back(locked.Get<pg::Uuid>(i, 0));
+    if (!locked.Get<bool>(i, 1)) continue;
+    throw Error(ERRCODE_CHECK_VIOLATION, "the lead is under a legal hold")
+        .Detail("Lead " + leads.back().Text() + " must be kept.")
+        .Hint("Set legal_hold to false first.");
+  }
+  const Authorized authorized;
+  {
+    crm::LogScope log;
+    kEraseLeads(home, leads);
+    kEraseActivities(home, leads);
+    log.Write();
+  }
+  kErasePairs(home, leads);
+  kEraseConversions(home, leads);
+  // Last: it takes from the log what the statements above have just told it.
+  kEraseLog(home, leads);
+  return crm::ReturnFirst(args, kWhole(id, home), "lead");
+}

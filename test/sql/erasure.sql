@@ -1,0 +1,85 @@
+-- Erasure: personal data goes for good, the skeleton stays.
+\ir include/two_organizations.sql
+
+CREATE FUNCTION test.detail(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE code text; message text; detail text;
+BEGIN
+    EXECUTE statement;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' | ', code, message, nullif(detail, ''));
+END
+$$;
+-- In which tables of kvcrm a text still stands, in whatever column.
+CREATE FUNCTION test.tables_with(needle text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+    found boolean;
+    tables text[] := '{}';
+BEGIN
+    FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'kvcrm'::regnamespace AND c.relkind = 'r' ORDER BY 1 LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM kvcrm.%I t WHERE t::text ILIKE %L)', name, '%' || needle || '%') INTO found;
+        IF found THEN
+            tables := tables || name;
+        END IF;
+    END LOOP;
+    RETURN tables;
+END
+$$;
+
+SELECT test.keep('lead', id) FROM kvcrm.create_lead('Zebulon Quagga', 'zebulon@quagga.example', '+7 495 987-65-43', 'Quagga Ltd', 'Zookeeper', '7707083893', 'event', assigned_to => test.id('rep'),
+    estimated_value => 500, custom_fields => '{"pet": "quagga"}', organization_id => test.id('a'));
+SELECT test.keep('twin', id) FROM kvcrm.create_lead('Zebulon Quagga', 'zebulon+2@quagga.example', organization_id => test.id('a'));
+UPDATE kvcrm.leads SET email = 'z.quagga@other.example' WHERE id = test.id('lead');
+SELECT test.keep('activity', id) FROM kvcrm.log_activity(test.id('lead'), 'call', 'Called Quagga', 'Quagga wants a zoo');
+SELECT test.keep('gone', id) FROM kvcrm.log_activity(test.id('lead'), 'note', 'Quagga note');
+UPDATE kvcrm.lead_activities SET title = 'Quagga edited' WHERE id = test.id('gone');
+SELECT kvcrm.delete_activity(test.id('gone')) IS NOT NULL;
+SELECT kvcrm.move_lead(test.id('lead'), test.stage('a', 5), lost_reason => 'Quagga has no money') IS NOT NULL;
+INSERT INTO kvcrm.duplicate_pairs (organization_id, lead_id, other_lead_id, probability, explanation)
+SELECT test.id('a'), least(test.id('lead'), test.id('twin')), greatest(test.id('lead'), test.id('twin')), 0.99, '{"name": "quagga"}' ON CONFLICT DO NOTHING;
+SELECT kvcrm.delete_lead(test.id('twin')) IS NOT NULL;
+CREATE TABLE test.counts AS
+SELECT (SELECT count(*) FROM kvcrm.activity_logs) AS log, (SELECT count(*) FROM kvcrm.lead_stage_history WHERE lead_id = test.id('lead')) AS history, (SELECT to_jsonb(l) FROM kvcrm.leads l WHERE id = test.id('lead')) AS lead;
+
+SELECT is(test.detail($$ SELECT test.as_user('manager', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$), '42501 | permission leads:erase is required', 'a manager may not erase');
+SELECT throws_ok($$ SELECT test.as_user('rep_b', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$, 'PT404', NULL, 'another organization''s lead is not found');
+SELECT throws_ok($$ SELECT test.as_user('manager', 'UPDATE kvcrm.leads SET legal_hold = true WHERE id = test.id(''lead'')') $$, '42501', NULL, 'who may not erase may not set a legal hold');
+SELECT lives_ok($$ SELECT test.as_user('admin', 'UPDATE kvcrm.leads SET legal_hold = true WHERE id = test.id(''lead'') RETURNING id') $$, 'an admin may');
+SELECT is(test.detail($$ SELECT test.as_user('admin', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$), '23514 | the lead is under a legal hold | Lead ' || test.id('lead') || ' must be kept.', 'a lead under a legal hold stays');
+SELECT throws_ok($$ SELECT test.as_user('manager', 'UPDATE kvcrm.leads SET legal_hold = false WHERE id = test.id(''lead'')') $$, '42501', NULL, 'a manager can''t lift it');
+UPDATE kvcrm.leads SET legal_hold = false WHERE id = test.id('lead');
+
+SELECT lives_ok($$ SELECT test.as_user('admin', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$, 'an admin erases');
+SELECT kvcrm.erase_lead(test.id('twin')) IS NOT NULL;
+SELECT is(test.tables_with('quagga'), '{}', 'nothing of the person is left in any table');
+SELECT is(test.tables_with('9876543'), '{}', 'nor the phone');
+SELECT is(test.tables_with('7707083893'), '{}', 'nor the INN');
+SELECT is((SELECT row(l.stage_id, l.status, l.source, l.assigned_to, l.estimated_value, l.created_at, l.stage_entered_at) FROM kvcrm.leads l WHERE id = test.id('lead')),
+          (SELECT row(test.stage('a', 5), 'lost'::text, 'event'::text, test.id('rep'), 500.00, (lead->>'created_at')::timestamptz, (lead->>'stage_entered_at')::timestamptz) FROM test.counts), 'the skeleton stays');
+SELECT is((SELECT row(name, erased_at IS NOT NULL, deleted_at IS NOT NULL) FROM kvcrm.leads WHERE id = test.id('lead')), row('Erased'::text, true, true), 'it says that it was erased');
+SELECT is((SELECT count(*) FROM kvcrm.lead_stage_history WHERE lead_id = test.id('lead')), history, 'so do its stays') FROM test.counts;
+SELECT is((SELECT row(type, title, description) FROM kvcrm.lead_activities WHERE id = test.id('activity')), row('call'::text, 'Erased'::text, NULL::text), 'an activity keeps its kind and times');
+SELECT is((SELECT array_agg(action ORDER BY id) FROM kvcrm.activity_logs WHERE entity_id = test.id('lead')), '{created,updated,moved,updated,updated,erased}', 'the log keeps what was done');
+SELECT is((SELECT changes->'email' FROM kvcrm.activity_logs WHERE entity_id = test.id('lead') AND action = 'created'), '{"old": null, "new": null}', 'but not the values');
+SELECT is((SELECT count(*) FROM kvcrm.activity_logs WHERE entity_id = test.id('gone')), 3::bigint, 'of a deleted activity too');
+SELECT is((SELECT count(*) FROM kvcrm.duplicate_pairs), 0::bigint, 'its pairs are gone');
+
+SELECT is(test.detail($$ SELECT kvcrm.restore_lead(test.id('lead')) $$), '23514 | the lead was erased', 'there is no way back');
+SELECT throws_ok($$ UPDATE kvcrm.leads SET deleted_at = NULL WHERE id = test.id('lead') $$, '23514', 'the lead was erased', 'not by hand either');
+SELECT throws_ok($$ UPDATE kvcrm.leads SET erased_at = NULL WHERE id = test.id('lead') $$, '23514', 'the lead was erased', 'nor by taking the mark away');
+CREATE TABLE test.erased AS SELECT * FROM kvcrm.leads WHERE id = test.id('lead');
+SELECT is((SELECT erased_at FROM kvcrm.erase_lead(test.id('lead'))), (SELECT erased_at FROM test.erased), 'erasing twice changes nothing');
+SELECT is((SELECT version FROM kvcrm.leads WHERE id = test.id('lead')), version, 'not even the version') FROM test.erased;
+
+-- --- converted leads ---
+
+SELECT test.keep('converted', id) FROM kvcrm.create_lead('Okapi Person', 'person@okapi.example', company => 'Okapi', organization_id => test.id('a'));
+SELECT test.keep('customer', id) FROM kvcrm.qualify_lead(test.id('converted'));
+SELECT lives_ok($$ SELECT kvcrm.erase_lead(test.id('converted')) $$, 'a converted lead can be erased');
+SELECT is((SELECT row(converted_to_customer_id, status) FROM kvcrm.leads WHERE id = test.id('converted')), row(test.id('customer'), 'converted'::text), 'that it was converted stays known');
+SELECT is((SELECT name FROM kvcrm.customers WHERE id = test.id('customer')), 'Okapi Person', 'the customer is a record of its own');
+SELECT throws_ok($$ SELECT kvcrm.revert_conversion(test.id('converted')) $$, '23514', NULL, 'and the conversion stands');
+SELECT is_empty($$ SELECT FROM kvcrm.lead_fingerprints WHERE id = test.id('converted') AND search_text LIKE '%okapi%' $$, 'search does not find it');
+SELECT * FROM finish();
