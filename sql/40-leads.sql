@@ -30,7 +30,7 @@ CREATE TABLE kvcrm.leads (
     merged_into_id           uuid,
     deleted_at               timestamptz,
     erased_at                timestamptz,
-    legal_hold               boolean     NOT NULL DEFAULT false,
+    legal_hold               boolean,
     created_by               uuid,
     created_at               timestamptz NOT NULL DEFAULT now(),
     updated_at               timestamptz NOT NULL DEFAULT now(),
@@ -133,7 +133,7 @@ COMMENT ON COLUMN kvcrm.leads.converted_to_customer_id IS 'The customer the lead
 COMMENT ON COLUMN kvcrm.leads.merged_into_id IS 'The lead this one was merged into; null = it was not.';
 COMMENT ON COLUMN kvcrm.leads.deleted_at IS 'When the lead was deleted; null = it is not.';
 COMMENT ON COLUMN kvcrm.leads.erased_at IS 'When the personal data of the lead was erased for good; null = it was not.';
-COMMENT ON COLUMN kvcrm.leads.legal_hold IS 'Whether the lead must be kept: erase_lead refuses it. Set and lifted by who may erase.';
+COMMENT ON COLUMN kvcrm.leads.legal_hold IS 'True while the lead must be kept: erase_lead refuses it; set_legal_hold sets and lifts it.';
 COMMENT ON COLUMN kvcrm.leads.created_by IS 'The user who created the lead; null = the system.';
 COMMENT ON COLUMN kvcrm.leads.created_at IS 'When the row was created.';
 COMMENT ON COLUMN kvcrm.leads.updated_at IS 'When the row last changed visibly.';

@@ -35,7 +35,7 @@ AS $$
         ('leads', 'organization_id name email phone company position inn source stage_id assigned_to estimated_value'
             || ' currency custom_fields',
             'name email phone company position inn source stage_id assigned_to estimated_value currency custom_fields'
-            || ' lost_reason legal_hold'),
+            || ' lost_reason'),
         ('lead_activities', 'organization_id lead_id type title description due_date completed_at assigned_to metadata',
             'type title description due_date completed_at assigned_to metadata'),
         ('customers', 'organization_id name company inn email phone notes custom_fields owner_user_id',

@@ -74,7 +74,25 @@ const pg::Statement<pg::Uuid, Uuids> kErasePairs{
 const pg::Statement<pg::Uuid, pg::Uuid> kWhole{
     "erasure.whole", "SELECT l FROM kvcrm.leads l WHERE l.id = $1 AND l.organization_id = $2"};
 
+const pg::Statement<pg::Uuid, pg::Uuid, std::optional<bool>> kHold{
+    "erasure.hold",
+    "UPDATE kvcrm.leads AS l SET legal_hold = $3 WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
 }  // namespace
+
+// set_legal_hold(lead_id, hold, organization_id) -> leads: while a lead is held, erase_lead refuses it. A
+// held lead can be worked with like any other. Errors: 22023; PT404; 42501 without leads:erase; 23514 for a
+// lead that was erased.
+KVCRM_FUNCTION(set_legal_hold) {
+  const pg::Uuid id = args.Require<pg::Uuid>(0, "lead_id");
+  const bool hold = args.Require<bool>(1, "hold");
+  pg::Session session(pg::Access::kWrite);
+  const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(2), crm::Lock::kRow);
+  lead.caller.Require(Permission::kLeadsErase);
+  const Authorized authorized;
+  return crm::ReturnFirst(
+      args, kHold(lead.id, lead.caller.organization, hold ? std::optional(true) : std::nullopt), "lead");
+}
 
 // erase_lead(lead_id, organization_id) -> leads: irreversible. Erasing twice changes nothing. Errors: 22023;
 // PT404; 42501 without leads:erase; 23514 for a merged lead (naming its survivor) and under a legal hold.
@@ -89,10 +107,10 @@ KVCRM_FUNCTION(erase_lead) {
   Uuids leads;
   for (std::uint64_t i = 0; i < locked.size(); ++i) {
     leads.push_back(locked.Get<pg::Uuid>(i, 0));
-    if (!locked.Get<bool>(i, 1)) continue;
+    if (!locked.Get<std::optional<bool>>(i, 1).value_or(false)) continue;
     throw Error(ERRCODE_CHECK_VIOLATION, "the lead is under a legal hold")
         .Detail("Lead " + leads.back().Text() + " must be kept.")
-        .Hint("Set legal_hold to false first.");
+        .Hint("Lift it first, with set_legal_hold(lead_id, false).");
   }
   const Authorized authorized;
   {

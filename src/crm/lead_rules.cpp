@@ -208,7 +208,6 @@ class LeadWrite {
       Refuse("the lead was erased", "What was erased can't be brought back.");
     }
     if (Authorized::Active()) return;
-    if (Changed(crm::kLegalHold) && crm::CurrentUser()) Caller().Require(Permission::kLeadsErase);
     const bool merged = !old_->IsNull(at_[crm::kMergedIntoId]) && !IsNull(crm::kMergedIntoId);
     const bool deleted = !old_->IsNull(at_[crm::kDeletedAt]) && !IsNull(crm::kDeletedAt);
     const bool converted = !old_->IsNull(at_[crm::kConvertedAt]) && !IsNull(crm::kConvertedAt);

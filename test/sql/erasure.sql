@@ -45,11 +45,12 @@ SELECT (SELECT count(*) FROM kvcrm.activity_logs) AS log, (SELECT count(*) FROM 
 
 SELECT is(test.detail($$ SELECT test.as_user('manager', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$), '42501 | permission leads:erase is required', 'a manager may not erase');
 SELECT throws_ok($$ SELECT test.as_user('rep_b', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$, 'PT404', NULL, 'another organization''s lead is not found');
-SELECT throws_ok($$ SELECT test.as_user('manager', 'UPDATE kvcrm.leads SET legal_hold = true WHERE id = test.id(''lead'')') $$, '42501', NULL, 'who may not erase may not set a legal hold');
-SELECT lives_ok($$ SELECT test.as_user('admin', 'UPDATE kvcrm.leads SET legal_hold = true WHERE id = test.id(''lead'') RETURNING id') $$, 'an admin may');
+SELECT throws_ok($$ SELECT test.as_user('manager', 'SELECT kvcrm.set_legal_hold(test.id(''lead''))') $$, '42501', NULL, 'who may not erase may not set a legal hold');
+SELECT lives_ok($$ SELECT test.as_user('admin', 'SELECT kvcrm.set_legal_hold(test.id(''lead''))') $$, 'an admin may');
 SELECT is(test.detail($$ SELECT test.as_user('admin', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$), '23514 | the lead is under a legal hold | Lead ' || test.id('lead') || ' must be kept.', 'a lead under a legal hold stays');
-SELECT throws_ok($$ SELECT test.as_user('manager', 'UPDATE kvcrm.leads SET legal_hold = false WHERE id = test.id(''lead'')') $$, '42501', NULL, 'a manager can''t lift it');
-UPDATE kvcrm.leads SET legal_hold = false WHERE id = test.id('lead');
+SELECT throws_ok($$ SELECT test.as_user('manager', 'SELECT kvcrm.set_legal_hold(test.id(''lead''), false)') $$, '42501', NULL, 'a manager can''t lift it');
+SELECT test.as_user('admin', 'SELECT kvcrm.set_legal_hold(test.id(''lead''), false)') IS NOT NULL;
+SELECT is((SELECT legal_hold FROM kvcrm.leads WHERE id = test.id('lead')), NULL, 'an admin lifts it');
 
 SELECT lives_ok($$ SELECT test.as_user('admin', 'SELECT kvcrm.erase_lead(test.id(''lead''))') $$, 'an admin erases');
 SELECT kvcrm.erase_lead(test.id('twin')) IS NOT NULL;

@@ -124,6 +124,7 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.preview_conversion(t.id(''lead_far''))', '{leads:convert}', '{leads:read_all}', 'PT404', 1, 1, 1),
 ('SELECT kvcrm.revert_conversion(t.id(''lead_far''))', '{leads:convert}', '{leads:read_all}', 'PT404', '23514', '23514', '23514'),
 ('SELECT kvcrm.erase_lead(t.id(''lead_far''))', '{leads:erase}', '{leads:read_all}', 'PT404', '42501', 1, 1),
+('SELECT kvcrm.set_legal_hold(t.id(''lead_far''))', '{leads:erase}', '{leads:read_all}', 'PT404', '42501', 1, 1),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
 -- leads: direct
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''own_'' || {me})', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
@@ -371,6 +372,7 @@ INSERT INTO t.probes VALUES
 ('SELECT kvcrm.preview_conversion({id})', t.id('lead_south')),
 ('SELECT kvcrm.revert_conversion({id})', t.id('lead_south')),
 ('SELECT kvcrm.erase_lead({id})', t.id('lead_south')),
+('SELECT kvcrm.set_legal_hold({id})', t.id('lead_south')),
 ('SELECT kvcrm.log_activity({id}, ''call'', ''x'')', t.id('lead_south')),
 ('SELECT kvcrm.complete_activity({id})', t.id('activity_south')),
 ('SELECT kvcrm.delete_activity({id})', t.id('activity_south')),
