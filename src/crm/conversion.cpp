@@ -11,10 +11,11 @@
 #include "crm/stages.hpp"
 #include "crm/lead_columns.hpp"
 #include "crm/uuid.hpp"
+#include "match/company_comparison.hpp"
 #include "match/name_comparison.hpp"
 #include "pg/json.hpp"
+#include "text/company.hpp"
 #include "text/email.hpp"
-#include "text/fold.hpp"
 #include "text/person_name.hpp"
 
 using namespace kvcrm;
@@ -221,9 +222,13 @@ bool HasContact(const crm::Lead& lead, const pg::Uuid& customer) {
   return false;
 }
 
-// Two companies are compatible when one is unknown or both read alike.
+// Two companies are compatible when one is unknown or their names may be those of one firm: another script,
+// another legal form, a slip of the pen.
 bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
-  return !a || !b || text::Fold(*a) == text::Fold(*b);
+  if (!a || !b) return true;
+  const match::CompanyLevel level =
+      match::CompareCompanies(text::NormalizeCompany(*a), text::NormalizeCompany(*b)).level;
+  return level != match::CompanyLevel::kDifferent;
 }
 
 struct Match {

@@ -111,6 +111,8 @@ SELECT is((SELECT count(*) FROM kvcrm.customer_contacts WHERE customer_id = test
 SELECT test.lead('again', '{"name": "Иван Петров", "email": "ivan.petrov+crm@gmail.com", "company": "ООО «Ромашка»"}');
 SELECT is((SELECT c.id FROM kvcrm.qualify_lead(test.id('again')) c), test.id('customer'), 'the e-mail leads to the customer if the company reads alike');
 SELECT is(jsonb_array_length(test.contacts(test.id('customer'))), 3, 'a person already there is not added twice');
+SELECT test.lead('other spelling', '{"name": "Иван Петров", "email": "ivan.petrov@gmail.com", "company": "OOO Romashka"}');
+SELECT is((SELECT c.id FROM kvcrm.qualify_lead(test.id('other spelling')) c), test.id('customer'), 'a company in another script and form is compatible');
 SELECT test.lead('no company', '{"email": "ivanpetrov@gmail.com"}');
 SELECT is((SELECT c.id FROM kvcrm.qualify_lead(test.id('no company')) c), test.id('customer'), 'no company is compatible with any');
 SELECT test.lead('other company', '{"email": "ivanpetrov@gmail.com", "company": "ЗАО Гвоздика"}');
