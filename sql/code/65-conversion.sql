@@ -16,9 +16,9 @@ CREATE OR REPLACE FUNCTION kvcrm.preview_conversion(lead_id uuid, customer_id uu
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'preview_conversion';
 COMMENT ON FUNCTION kvcrm.preview_conversion(uuid, uuid, text, uuid) IS
-    'The rows that qualify_lead with the same arguments would write, written by the same code and rolled back: customer, customer_created, filled (blank fields of an existing customer), contact, lead, stage, already_converted. Errors: those of qualify_lead.';
+    'The rows that qualify_lead with the same arguments would write, written by the same code and rolled back: customer, customer_created, filled (blank fields of an existing customer), contact, lead, stage, quotes of the lead that get the customer, already_converted. Errors: those of qualify_lead.';
 CREATE OR REPLACE FUNCTION kvcrm.revert_conversion(lead_id uuid, organization_id uuid DEFAULT NULL) RETURNS kvcrm.leads
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'revert_conversion';
 COMMENT ON FUNCTION kvcrm.revert_conversion(uuid, uuid) IS
-    'Takes a conversion back: the lead returns to its stage, a customer or contact that the conversion made is removed, fields it filled are blank again. Needs what converting needed. 23514 for a lead that is not converted, or when something happened since to what would be removed (DETAIL names each row); 23505 when its e-mail or phone is taken meanwhile.';
+    'Takes a conversion back: the lead returns to its stage, a customer or contact that the conversion made is removed, fields it filled are blank again, and quotes of the lead lose the customer. Needs what converting needed. 23514 for a lead that is not converted, or when something happened since to what would be removed (DETAIL names each row); 23505 when its e-mail or phone is taken meanwhile.';

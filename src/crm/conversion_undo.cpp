@@ -2,6 +2,7 @@
 #include "crm/audit.hpp"
 #include "crm/conversion.hpp"
 #include "crm/errors.hpp"
+#include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "pg/json.hpp"
@@ -23,7 +24,9 @@ const pg::Statement<pg::Uuid, pg::Uuid, bool, bool> kRowsWritten{
     " 'customer', CASE WHEN $3 OR j.customer_created THEN to_jsonb(c) ELSE jsonb_build_object('id', c.id) "
     "END,"
     " 'filled', coalesce(j.before_image -> 'filled', '{}'), 'contact', to_jsonb(p), 'lead', to_jsonb(l),"
-    " 'stage', to_jsonb(s.name))::text"
+    " 'stage', to_jsonb(s.name), 'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.id), '[]')"
+    "   FROM kvcrm.quotes q WHERE q.lead_id = $1 AND q.organization_id = $2"
+    "   AND j.before_image -> 'quotes' ? q.id::text))::text"
     " FROM kvcrm.lead_conversions j"
     " JOIN kvcrm.customers c ON c.id = j.customer_id AND c.organization_id = j.organization_id"
     " JOIN kvcrm.leads l ON l.id = j.lead_id AND l.organization_id = j.organization_id"
@@ -60,6 +63,11 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, pg::Uuid> 
     " UNION ALL SELECT format('lead %s was converted into the same customer at %s', l.id, l.converted_at)"
     " FROM kvcrm.leads l WHERE $5 AND l.converted_to_customer_id = $1 AND l.organization_id = $2 AND l.id <> "
     "$3"
+    " UNION ALL SELECT format('quote %s (%s) was made at %s', q.id, q.number, q.created_at) FROM "
+    "kvcrm.quotes q"
+    " WHERE $5 AND q.customer_id = $1 AND q.organization_id = $2 AND NOT EXISTS (SELECT 1"
+    "   FROM kvcrm.lead_conversions j WHERE j.id = $6 AND j.organization_id = $2"
+    "   AND j.before_image -> 'quotes' ? q.id::text)"
     " LIMIT 20"};
 
 // The before-image gives the stage back; one that was deleted since is replaced by the first open one.
@@ -154,6 +162,7 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   crm::LogScope log;
   pg::Rows rows =
       kRestoreLead(lead.id, home, conversion, first_open != nullptr ? first_open->id : lead.stage);
+  crm::TakeCustomerFromQuotes(home, lead.id, customer);
   if (contact) kDeleteContact(*contact, home);
   if (created) {
     kDeleteCustomer(customer, home);

@@ -75,6 +75,19 @@ const pg::Statement<pg::Uuid> kOrganizationsOf{"quotes.organizations_of",
 const pg::Statement<pg::Uuid, pg::Uuid> kDelete{
     "quotes.delete", "DELETE FROM kvcrm.quotes AS q WHERE id = $1 AND organization_id = $2 RETURNING q"};
 
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kGiveCustomer{
+    "quotes.give_customer",
+    "WITH given AS (UPDATE kvcrm.quotes SET customer_id = $3 WHERE lead_id = $1 AND organization_id = $2"
+    "   AND customer_id IS NULL RETURNING id)"
+    " UPDATE kvcrm.lead_conversions SET before_image = before_image || jsonb_build_object('quotes',"
+    "   (SELECT jsonb_agg(g.id) FROM given g))"
+    " WHERE lead_id = $1 AND organization_id = $2 AND reverted_at IS NULL AND EXISTS (SELECT 1 FROM given)"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kTakeCustomer{
+    "quotes.take_customer",
+    "UPDATE kvcrm.quotes SET customer_id = NULL WHERE lead_id = $1 AND organization_id = $2 AND customer_id "
+    "= $3"};
+
 enum Column {
   kId,
   kOrganization,
@@ -355,6 +368,14 @@ void CheckQuoteSettings(pg::Json settings) {
   if (setting.kind == pg::JsonMember::Kind::kMissing || setting.kind == pg::JsonMember::Kind::kBoolean)
     return;
   throw Error(ERRCODE_CHECK_VIOLATION, "setting quote_accepted_wins is true or false").Column("settings");
+}
+
+void GiveCustomerToQuotes(const pg::Uuid& organization, const pg::Uuid& lead, const pg::Uuid& customer) {
+  kGiveCustomer.Latest(lead, organization, customer);
+}
+
+void TakeCustomerFromQuotes(const pg::Uuid& organization, const pg::Uuid& lead, const pg::Uuid& customer) {
+  kTakeCustomer.Latest(lead, organization, customer);
 }
 
 }  // namespace kvcrm::crm

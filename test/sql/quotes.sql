@@ -188,6 +188,32 @@ UPDATE kvcrm.quotes SET status = 'sent' WHERE id = test.id('no stage quote');
 UPDATE kvcrm.quotes SET status = 'accepted' WHERE id = test.id('no stage quote');
 SELECT is(test.status('no stage quote') || ', ' || test.stage_of('no stage'), 'accepted, Квалифицирован', 'no won stage, no move');
 
+-- --- conversion and its undo ---
+
+SELECT test.lead('offered', '{"email": "o@offered.ru"}'), test.draft('early', 'offered'), test.draft('earlier', 'offered') \g /dev/null
+SELECT is((SELECT count(*) FROM kvcrm.quotes WHERE lead_id = test.id('offered') AND customer_id IS NULL), 2::bigint, 'a lead that is not converted has quotes without customer');
+SELECT is((SELECT jsonb_agg(q->>'id' ORDER BY q->>'id') FROM kvcrm.preview_conversion(test.id('offered')) p, LATERAL jsonb_array_elements(p->'quotes') AS t (q) WHERE q->>'customer_id' = p->'customer'->>'id'),
+          (SELECT jsonb_agg(id::text ORDER BY id) FROM kvcrm.quotes WHERE lead_id = test.id('offered')), 'a preview tells which quotes would get the customer');
+SELECT test.keep('offered customer', (kvcrm.qualify_lead(test.id('offered'))).id) \g /dev/null
+SELECT is((SELECT count(*) FROM kvcrm.quotes WHERE customer_id = test.id('offered customer')), 2::bigint, 'the conversion gives them the customer');
+SELECT is((SELECT jsonb_agg(changes) FROM kvcrm.activity_logs WHERE entity_id = test.id('early') AND action = 'updated'), jsonb_build_array(jsonb_build_object('customer_id', jsonb_build_object('old', NULL, 'new', test.id('offered customer')))), 'which the log tells');
+SELECT is((SELECT array_agg(kind || ':' || title) FROM kvcrm.lead_timeline(test.id('offered')) WHERE kind LIKE 'quote%'), '{quote:earlier,quote:early}', 'and the timeline as the conversion, not as a change of quotes');
+SELECT test.quote('late', 'offered', number => 'LATE') \g /dev/null
+SELECT is((SELECT jsonb_build_array((e).code, (e).detail) FROM test.error_of('SELECT kvcrm.revert_conversion(test.id(''offered''))') e),
+          (SELECT jsonb_build_array('23514', format('In the way: quote %s (LATE) was made at %s.', id, created_at)) FROM kvcrm.quotes WHERE number = 'LATE'), 'a quote made for the new customer stands in the way of removing it');
+SELECT kvcrm.delete_quote(test.id('late')) \g /dev/null
+UPDATE kvcrm.quotes SET status = 'sent' WHERE id = test.id('early');
+SELECT is((kvcrm.revert_conversion(test.id('offered'))).converted_at, NULL, 'quotes that merely got the customer do not');
+SELECT is((SELECT count(*) FROM kvcrm.quotes WHERE lead_id = test.id('offered') AND customer_id IS NULL), 2::bigint, 'they lose it again');
+SELECT is((SELECT count(*) FROM kvcrm.customers WHERE id = test.id('offered customer')), 0::bigint, 'with the customer gone');
+SELECT is(test.status('early'), 'sent', 'and are else what they were');
+SELECT is((SELECT (kvcrm.qualify_lead(test.id('offered'), id)).id FROM kvcrm.customers WHERE id = test.id('customer')), test.id('customer'), 'into a customer that was there before');
+SELECT test.quote('later', 'offered', number => 'LATER') \g /dev/null
+SELECT is((SELECT count(*) FROM kvcrm.quotes WHERE lead_id = test.id('offered') AND customer_id = test.id('customer')), 3::bigint, 'all quotes of the lead are this customer''s');
+SELECT kvcrm.revert_conversion(test.id('offered')) \g /dev/null
+SELECT is((SELECT count(*) FROM kvcrm.quotes WHERE lead_id = test.id('offered') AND customer_id IS NULL), 3::bigint, 'a customer that stays loses all quotes of the lead');
+SELECT is((SELECT jsonb_build_array((e).code, (e).message) FROM test.error_of('UPDATE kvcrm.quotes SET customer_id = test.id(''customer'') WHERE id = test.id(''early'')') e), '["23514", "customer_id never changes"]', 'nobody else gives a quote a customer');
+
 -- --- pages and timelines of the lead ---
 
 SELECT is((SELECT jsonb_agg(q->>'title' ORDER BY n) FROM jsonb_array_elements(test.as_user('rep', 'SELECT kvcrm.lead_page(test.id(''winner''))->''quotes''')::jsonb) WITH ORDINALITY AS t (q, n)), '["second", "first"]', 'lead_page has the quotes, newest first');
