@@ -648,6 +648,19 @@ SELECT is((SELECT count(*)::int FROM kvcrm.leads WHERE name = 'Read only'), 0, '
 
 -- --- blocked duplicates, leads that are gone ---
 
+INSERT INTO kvcrm.leads (organization_id, name, phone) SELECT :'org', 'Twin', '+12125550123' FROM generate_series(1, 2);
+\set claims :as_owner
+
+-- PATCH /organizations: a switch to block that duplicates stand in the way of
+:writing
+SELECT * FROM send('minimal', $q$UPDATE "kvcrm"."organizations" SET "duplicate_policy" = "pgrst_body"."duplicate_policy" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "duplicate_policy" FROM json_to_record(pgrst_payload.json_data) AS _("duplicate_policy" text) ) pgrst_body WHERE "kvcrm"."organizations"."id" = $2 RETURNING 1$q$,
+    'json, unknown', '{"duplicate_policy":"block"}', :'org') \gset
+COMMIT;
+SELECT is(:'status'::int, 409, 'PATCH of the policy while there are duplicates: status');
+SELECT is(:'body'::json->>'details', (SELECT format('Leads %s and %s have the same phone.', min(id::text), max(id::text)) FROM kvcrm.leads WHERE name = 'Twin'), 'and which');
+
+\set claims :as_rep
+SELECT kvcrm.delete_lead(max(id::text)::uuid) IS NOT NULL FROM kvcrm.leads WHERE name = 'Twin';
 UPDATE kvcrm.organizations SET duplicate_policy = 'block' WHERE id = :'org';
 
 -- POST /leads with an address that is taken by a lead the rep does not see
