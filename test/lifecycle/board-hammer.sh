@@ -2,24 +2,10 @@
 # Sessions that write leads of one organization at once, some of which are terminated: the board's counts equal a
 # recount, and nobody waits for a counter.
 
-set -uo pipefail
-cd "$(dirname "$0")" || exit
-# shellcheck source=test/lifecycle/tap
-. ./tap
+# shellcheck source=test/lifecycle/setup
+. "$(dirname "$0")/setup" hammer
 
-db=kvcrm_hammer_$$
-scratch=$(mktemp -d)
 sessions=4 seconds=10 terminations=5
-workers=()
-cleanup() {
-  touch "$scratch/stop"
-  ((${#workers[@]} == 0)) || kill "${workers[@]}" 2> /dev/null
-  wait
-  psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)"
-  rm -rf "$scratch"
-}
-trap cleanup EXIT
-export PGOPTIONS='-c client_min_messages=warning'
 
 psql -X -q -d postgres -c "CREATE DATABASE $db"
 psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'

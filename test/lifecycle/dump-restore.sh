@@ -1,23 +1,11 @@
 #!/usr/bin/env bash
 # A database with rows in every table is dumped and restored, in every format: it comes back equal, row for row.
 
-set -uo pipefail
-cd "$(dirname "$0")" || exit
-# shellcheck source=test/lifecycle/tap
-. ./tap
+# shellcheck source=test/lifecycle/setup
+. "$(dirname "$0")/setup" dump
 
-db=kvcrm_dump_$$ role=kvcrm_dump_api_$$
-scratch=$(mktemp -d)
-cleanup() {
-  local name
-  for name in $(answer postgres "SELECT datname FROM pg_database WHERE datname LIKE '$db%'"); do
-    psql -X -q -d postgres -c "DROP DATABASE $name WITH (FORCE)"
-  done
-  psql -X -q -d postgres -c "DROP ROLE IF EXISTS $role"
-  rm -rf "$scratch"
-}
-trap cleanup EXIT
-export PGOPTIONS='-c client_min_messages=warning'
+role=kvcrm_dump_api_$$
+roles=("$role")
 
 create() { psql -X -q -d postgres -c "CREATE DATABASE $1"; }
 

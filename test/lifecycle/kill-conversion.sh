@@ -1,32 +1,10 @@
 #!/usr/bin/env bash
 # Backends that convert leads are terminated and killed at random moments: no lead is left half converted.
 
-set -uo pipefail
-cd "$(dirname "$0")" || exit
-# shellcheck source=test/lifecycle/tap
-. ./tap
+# shellcheck source=test/lifecycle/setup
+. "$(dirname "$0")/setup" kill
 
-db=kvcrm_kill_$$
-scratch=$(mktemp -d)
 terminations=100 kills=5 seconds=30
-workers=()
-cleanup() {
-  touch "$scratch/stop"
-  ((${#workers[@]} == 0)) || kill "${workers[@]}" 2> /dev/null
-  wait
-  up
-  psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)"
-  rm -rf "$scratch"
-}
-trap cleanup EXIT
-export PGOPTIONS='-c client_min_messages=warning'
-
-# Waits until the server is there again after a crash.
-up() {
-  local _
-  for _ in {1..300}; do pg_isready -q && return; sleep 0.1; done
-  return 1
-}
 
 psql -X -q -d postgres -c "CREATE DATABASE $db"
 psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'

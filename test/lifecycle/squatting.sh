@@ -1,19 +1,11 @@
 #!/usr/bin/env bash
 # CREATE EXTENSION refuses a schema that somebody else owns or has filled, and a database it can't work in.
 
-set -uo pipefail
-cd "$(dirname "$0")" || exit
-# shellcheck source=test/lifecycle/tap
-. ./tap
+# shellcheck source=test/lifecycle/setup
+. "$(dirname "$0")/setup" squatting
 
-db=kvcrm_squatting_$$ squatter=kvcrm_squatter_$$
-scratch=$(mktemp -d)
-cleanup() {
-  psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)" -c "DROP ROLE IF EXISTS $squatter"
-  rm -rf "$scratch"
-}
-trap cleanup EXIT
-export PGOPTIONS='-c client_min_messages=warning'
+squatter=kvcrm_squatter_$$
+roles=("$squatter")
 
 new_database() { psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $db WITH (FORCE)" -c "CREATE DATABASE $db $*"; }
 
