@@ -53,7 +53,8 @@ struct Tokens {
     for (std::size_t i = 0; i < all.size() && count < kMaxTokens; ++i) {
       const Word& word = all[i];
       const bool letter = word.single || (word.folded.size() == 1 && word.folded[0] >= 'a');
-      if (i > 0 && i + 1 < all.size() && word.folded == "i" && letter && !word.dot) continue;
+      if (i > 0 && i + 1 < all.size() && word.folded == "i" && word.single && word.cyrillic && !word.dot)
+        continue;
       const std::size_t start = buffer.size();
       buffer.append(word.folded);
       // "Fund V L.P.": V isn't part of what has dots.
@@ -64,6 +65,7 @@ struct Tokens {
         first_word[count] = i;
         all_tokens[count++] = std::string_view(buffer).substr(start);
       }
+      dotted[count - 1] = letter && word.dot;
       first_word[count] = i + 1;
       joined = letter;
     }
@@ -71,6 +73,7 @@ struct Tokens {
 
   std::string buffer;
   std::array<std::string_view, kMaxTokens> all_tokens;
+  std::array<bool, kMaxTokens> dotted{};  // single letters with a full stop
   // The word that a token begins with; behind the last token, the first word that is in none.
   std::array<std::size_t, kMaxTokens + 1> first_word{};
   std::size_t count = 0;
@@ -195,6 +198,8 @@ char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
     if (size > 0) key[size++] = ' ';
     size += word.copy(key + size, word.size());
   }
+  // J.P. Morgan is no ИП.
+  if (end - begin == 1 && tokens.dotted[begin] && std::string_view(key, size) == "ip") return '\0';
   const auto& forms = Forms();
   if (const auto found = forms.find(std::string_view(key, size)); found != forms.end()) return found->second;
   size = WriteRoughKey(tokens.all_tokens.data() + begin, end - begin, key);

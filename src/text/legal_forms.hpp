@@ -28,16 +28,14 @@ inline constexpr Form kForms[] = {
      "ТОВ;ТзОВ;Товариство з обмеженою відповідальністю;ТАА;Таварыства з абмежаванай адказнасцю;"
      "МЧЖ;MChJ;масъулияти чекланган жамият;mas'uliyati cheklangan jamiyati;МЧЖ Хорижий "
      "корхона;ХХК;ЧТУП;ЧУП;ЧП;"
-     "Частное предприятие;Приватне підприємство;ПП;Частное унитарное предприятие;MMC;MMM;məhdud məsuliyyətli "
+     "Частное предприятие;Приватне підприємство;ПП;Частное унитарное предприятие;MMC;məhdud məsuliyyətli "
      "cəmiyyət;"
-     "LLC;Limited Liability Company;Limited Liability Co;LC;L.L.C.;PLLC;Ltd Liability Co;Ltd Liability "
-     "Company;"
-     "Ltd;Limited;Ltd Co;Co Ltd;Company Limited;Co Limited;Company Ltd;Pte Ltd;Pte Limited;Private "
+     "Pte Ltd;Pte Limited;Private "
      "Limited;Pvt Ltd;"
      "Pvt Limited;Private Ltd;Pty Ltd;Pty Limited;Pty;Pte;Proprietary Limited;Private Limited Company;Sdn "
      "Bhd;"
-     "Sendirian Berhad;Лтд;Лимитед;ЛЛС;"
-     "GmbH;Gesellschaft mit beschränkter Haftung;Gesellschaft mbH;Ges mbH;GesmbH;mbH;gGmbH;UG;UG "
+     "Sendirian Berhad;GmbH;Gesellschaft mit beschränkter Haftung;Gesellschaft mbH;Ges "
+     "mbH;GesmbH;mbH;gGmbH;UG;UG "
      "haftungsbeschränkt;"
      "haftungsbeschränkt;Unternehmergesellschaft;ГмбХ;"
      "SARL;S.à r.l.;S.A.R.L.;Société à responsabilité limitée;EURL;SASU;Sarlau;"
@@ -87,7 +85,7 @@ inline constexpr Form kForms[] = {
      "AB;Aktiebolag;Aktiebolaget;AB publ;A/S;ASA;Aktieselskab;Aksjeselskap;Allmennaksjeselskap;Oyj;Julkinen "
      "osakeyhtiö;"
      "AS;Aktsiaselts;Akciju sabiedrība;Akcinė bendrovė;Hf;ShA;AE;"
-     "KK;Kabushiki Kaisha;zhu shi hui she;gu fen you xian gong si;gufen youxian gongsi;jusig hoesa;"
+     "Kabushiki Kaisha;zhu shi hui she;gu fen you xian gong si;gufen youxian gongsi;jusig hoesa;"
      "ASC;Açıq Səhmdar Cəmiyyəti;QSC;Qapalı Səhmdar Cəmiyyəti"},
     {kCorporation,
      "Inc;Incorporated;Incorp;Corp;Corporation;Co Inc;Corp Inc;Inc Ltd;Corporation Limited;Corp Ltd;Инк;Корп;"
@@ -96,9 +94,9 @@ inline constexpr Form kForms[] = {
     {kSoleTrader,
      "ИП;Индивидуальный предприниматель;ПБОЮЛ;ИЧП;ЧП ИП;Предприниматель;СПД;ФОП;ФЛП;Фізична особа "
      "підприємець;"
-     "Физическое лицо предприниматель;Жеке кәсіпкер;ЖК;ЯТТ;Самозанятый;IE;Individual Entrepreneur;Sole "
+     "Физическое лицо предприниматель;Жеке кәсіпкер;ЯТТ;Самозанятый;Individual Entrepreneur;Sole "
      "Proprietor;"
-     "Sole Trader;e.K.;eK;eingetragener Kaufmann;SP;Private Entrepreneur;КФХ;Глава КФХ;ИП Глава КФХ;"
+     "Sole Trader;e.K.;eK;eingetragener Kaufmann;Private Entrepreneur;КФХ;Глава КФХ;ИП Глава КФХ;"
      "Крестьянское фермерское хозяйство"},
     {kPartnership,
      "LP;Limited Partnership;LLP;Limited Liability Partnership;GP;General "
@@ -128,7 +126,7 @@ inline constexpr Form kForms[] = {
     {kNonProfit,
      "НКО;Некоммерческая организация;АНО;Автономная некоммерческая организация;АНО ДПО;НП;Некоммерческое "
      "партнерство;"
-     "ОО;Общественная организация;ОФ;БФ;Благотворительный фонд;Фонд;Фундация;Ассоциация;Союз;НОУ;ЧОУ;ЧУ;ЧОУ "
+     "ОО;Общественная организация;ОФ;БФ;Благотворительный фонд;Фонд;Фундация;Ассоциация;НОУ;ЧОУ;ЧУ;ЧОУ "
      "ДПО;"
      "Частное учреждение;ТСЖ;ТСН;СНТ;ЖСК;ГСК;СРО;Товарищество собственников жилья;"
      "eV;e.V.;eingetragener "
@@ -137,7 +135,7 @@ inline constexpr Form kForms[] = {
     {kCooperative,
      "Кооператив;Производственный кооператив;ПК;СПК;СХПК;Сельскохозяйственный производственный "
      "кооператив;СХА;"
-     "Потребительский кооператив;КПК;Артель;Co op;Coop;Cooperative;eG;eingetragene "
+     "Потребительский кооператив;КПК;Co op;Coop;Cooperative;eG;eingetragene "
      "Genossenschaft;Genossenschaft;"
      "Колхоз;Совхоз;SCE;Cooperativa"},
     {kTradingHouse, "ТД;Торговый дом;Т/Д;Торговая компания;ТК;Торговая фирма;Торгово-промышленная компания"},

@@ -81,7 +81,10 @@ std::size_t WriteSounds(std::string_view folded, char* out) {
         }
         break;
       case 'f':
-        if (size > 0 && rest.find_first_not_of('f') == std::string_view::npos) sound = 'v';
+        if (rest.find_first_not_of('f') == std::string_view::npos) {
+          sound = size > 0 ? 'v' : 'f';
+          read = rest.size();
+        }
         break;
       default:
         break;

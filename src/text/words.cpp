@@ -67,7 +67,7 @@ class Scanner {
       const auto byte = static_cast<unsigned char>(text_[position]);
       const char32_t c = byte < 0x80 ? ++position, byte : DecodeCodePoint(text_, position);
       if (IsAsciiLetter(c) || IsCyrillic(c)) {
-        Letter(c, start);
+        Letter(c, start, position);
       } else if (IsDigit(c)) {
         Digit(start);
       } else if (c >= 0x80 ? !fold_tables::IsSeparator(c) || IsFoldedSymbol(c) : false) {
@@ -113,12 +113,13 @@ class Scanner {
     return c >= 0x3400 && c <= 0x9FFF ? Script::kHan : Script::kOther;
   }
 
-  void Letter(char32_t c, std::size_t start) {
+  void Letter(char32_t c, std::size_t start, std::size_t next) {
     if (letters_ + digits_ == 0) word_ = start;
     if (kind_ == WordsOf::kCompany && digits_ > 0 && letters_ == 0) {
       End(start);
       word_ = start;
-    } else if (lower_run_ >= 2 && letters_ >= 3 && IsUpper(c)) {  // SergeiLavrov, TechSolutions
+    } else if (lower_run_ >= 2 && letters_ >= 3 && IsUpper(c) && IsLetterAt(next)) {
+      // SergeiLavrov, TechSolutions; not GmbH
       End(start);
       word_ = start;
     }
@@ -129,6 +130,13 @@ class Scanner {
     } else {
       ++(c < 0x460 && lookalikes::kToLatin[c - 0x400] != 0 ? cyrillic_doubtful_ : cyrillic_);
     }
+  }
+
+  // Whether a Latin or Russian letter starts at byte `position`.
+  bool IsLetterAt(std::size_t position) const {
+    if (position >= text_.size()) return false;
+    const auto byte = static_cast<unsigned char>(text_[position]);
+    return IsAsciiLetter(byte) || byte == 0xD0 || byte == 0xD1;
   }
 
   void Digit(std::size_t start) {
