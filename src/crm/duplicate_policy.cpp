@@ -89,13 +89,16 @@ void RequireNoDuplicates(const pg::Uuid& organization) {
 }
 
 void RewordDuplicate(ErrorData* error) {
-  if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->constraint_name == nullptr) return;
-  constexpr char kPrefix[] = "leads_block_";
-  constexpr std::size_t kLength = sizeof(kPrefix) - 1;
-  if (std::strncmp(error->constraint_name, kPrefix, kLength) != 0) return;
-  const char* field = error->constraint_name + kLength;
+  if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->constraint_name == nullptr ||
+      error->schema_name == nullptr || std::strcmp(error->schema_name, "kvcrm") != 0) {
+    return;
+  }
+  const char* field = nullptr;
+  if (std::strcmp(error->constraint_name, "leads_block_email") == 0) field = "email";
+  if (std::strcmp(error->constraint_name, "leads_block_phone") == 0) field = "phone";
+  if (field == nullptr) return;
   error->message = psprintf("another live lead has the same %s", field);
-  // The key that the index would print. The transaction is lost, so the lead can't be looked up any more.
+  // The index tells the key; the lead can't be looked up any more, the transaction is lost.
   error->detail = nullptr;
   error->column_name = pstrdup(field);
 }
