@@ -11,6 +11,7 @@ psql -X -q -d postgres -c "CREATE DATABASE $db"
 psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'
 CREATE EXTENSION kvcrm;
 CREATE TABLE home AS SELECT o.id, gen_random_uuid() AS rep, gen_random_uuid() AS other_rep FROM kvcrm.create_organization('Test', 'en', owner_id => gen_random_uuid()) o;
+UPDATE kvcrm.organizations SET settings = '{"conversion_required": ["name"]}';
 SELECT kvcrm.add_member(u, 'sales_team', organization_id => home.id) FROM home, unnest(ARRAY[rep, other_rep]) AS u;
 INSERT INTO kvcrm.leads (organization_id, name, estimated_value) SELECT id, 'Lead ' || n, n FROM home, generate_series(1, 200) AS n;
 -- Writes leads, one transaction after the other, until somebody ends it. Sessions pick any live lead, so that
