@@ -18,7 +18,8 @@ struct Subject {
 constexpr Subject kSubjects[] = {
     {"rls", bench::MeasureRls, Subject::kLeads},          {"growth", bench::MeasureGrowth, Subject::kLeads},
     {"qualify", bench::MeasureQualify, Subject::kCopies}, {"board", bench::MeasureBoard, Subject::kLeads},
-    {"scan", bench::MeasureScan, Subject::kNothing},      {"audit", bench::MeasureAudit, Subject::kCopies},
+    {"find", bench::MeasureFind, Subject::kNothing},      {"scan", bench::MeasureScan, Subject::kNothing},
+    {"audit", bench::MeasureAudit, Subject::kCopies},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@ void MeasureRls(const Setting& setting);
 void MeasureGrowth(const Setting& setting);
 void MeasureQualify(const Setting& setting);
 void MeasureBoard(const Setting& setting);
+void MeasureFind(const Setting& setting);
 void MeasureScan(const Setting& setting);
 void MeasureAudit(const Setting& setting);
 
