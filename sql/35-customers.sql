@@ -64,7 +64,8 @@ CREATE TABLE kvcrm.customer_fingerprints (
     created_at         timestamptz NOT NULL DEFAULT now(),
     updated_at         timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX customer_fingerprints_keys ON kvcrm.customer_fingerprints USING gin (match_keys);
+-- Without a pending list, as lead_fingerprints_keys.
+CREATE INDEX customer_fingerprints_keys ON kvcrm.customer_fingerprints USING gin (match_keys) WITH (fastupdate = off);
 -- Last, as with customers.
 ALTER TABLE kvcrm.customer_fingerprints ADD PRIMARY KEY (id, organization_id);
 

@@ -80,8 +80,10 @@ CREATE TABLE kvcrm.lead_fingerprints (
 CREATE INDEX lead_fingerprints_newest ON kvcrm.lead_fingerprints (organization_id, created_at DESC, id DESC);
 CREATE INDEX lead_fingerprints_search ON kvcrm.lead_fingerprints
     USING gin (kvcrm.search_keys(organization_id, search_text));
--- Matching: one lookup for each blocking key. A key is a hash that the organization is part of.
-CREATE INDEX lead_fingerprints_keys ON kvcrm.lead_fingerprints USING gin (match_keys);
+-- Matching: one lookup for each blocking key. A key is a hash that the organization is part of. Without a pending
+-- list, which each of these lookups would read: 20 000 leads in it make one take 30 ms instead of 0.15. The price is
+-- 0.1 to 0.2 ms for each lead written; a short list saves nothing of it, since keys are spread over the whole index.
+CREATE INDEX lead_fingerprints_keys ON kvcrm.lead_fingerprints USING gin (match_keys) WITH (fastupdate = off);
 -- Last, as with leads.
 ALTER TABLE kvcrm.lead_fingerprints ADD PRIMARY KEY (id, organization_id);
 
