@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION kvcrm.lead_page(lead_id uuid, organization_id uuid DE
     LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'lead_page';
 COMMENT ON FUNCTION kvcrm.lead_page(uuid, uuid) IS
-    'All that the page of a lead shows: {lead, stage, assignee, next_task, duplicates, customer, quotes, timeline}. lead, stage, next_task and customer are rows; quotes are rows, the newest 50; assignee has user_id, display_name, email, team_id, role_slug, status; next_task is the open task (or call, meeting, e-mail with a date) that is due first; customer is null unless the lead is converted and the caller has customers:read; timeline is the first page of lead_timeline. 22023; PT404.';
+    'All that the page of a lead shows: {lead, stage, assignee, next_task, duplicates, customer, quotes, merges, timeline}. lead, stage, next_task and customer are rows; quotes are rows, the newest 50; assignee has user_id, display_name, email, team_id, role_slug, status; next_task is the open task (or call, meeting, e-mail with a date) that is due first; customer is null unless the lead is converted and the caller has customers:read; merges are those into the lead that can be undone, each {id, duplicate_ids, merged_by, merged_at}; timeline is the first page of lead_timeline. 22023; PT404.';
 
 CREATE OR REPLACE FUNCTION kvcrm.my_tasks(due_before timestamptz DEFAULT NULL, organization_id uuid DEFAULT NULL)
     RETURNS SETOF kvcrm.lead_activities

@@ -6,6 +6,8 @@ COMMENT ON FUNCTION kvcrm.keep_keys() IS 'Trigger: id and organization_id never 
 
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_conversions
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
+CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_merges
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.customer_identities
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_stage_counts

@@ -147,20 +147,29 @@ class LogWriter {
         if (pg::SameValue(old.At(column), row.At(column), call_.descriptor(), column)) continue;
         fields_.push_back({column, old.At(column), row.At(column)});
       }
-      if (!fields_.empty()) Add(row, ActionOf(table_, old, row, call_.descriptor()));
+      if (fields_.empty()) continue;
+      auto* told =
+          scope_ != nullptr ? scope_->Find(call_.Argument(0), row.Get<pg::Uuid>(table_.id)) : nullptr;
+      if (told != nullptr) {
+        told->written = true;
+        Add(row, told->action, &told->changes);
+      } else {
+        Add(row, ActionOf(table_, old, row, call_.descriptor()));
+      }
     }
     if (scope_ == nullptr) batch_.Flush();
   }
 
  private:
-  void Add(const pg::TransitionReader& row, std::string_view action) {
+  void Add(const pg::TransitionReader& row, std::string_view action, const pg::Json* more = nullptr) {
     const pg::Value organization = batch_.Make(row.Get<pg::Uuid>(table_.organization));
     const pg::Value id = batch_.Make(row.Get<pg::Uuid>(table_.id));
     pg::Value changes;
     {
       const pg::InContext in(batch_.context());
-      changes =
-          pg::ToValue(pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor()));
+      pg::Json built = pg::BuildChanges(fields_.data(), static_cast<int>(fields_.size()), call_.descriptor());
+      if (more != nullptr) built = pg::MergeObjects(built, *more);
+      changes = pg::ToValue(built);
     }
     batch_.Add({organization, batch_.Make(std::string_view(call_.Argument(0))), id, batch_.Make(action),
                 batch_.Make(actor_), changes});
@@ -184,6 +193,28 @@ LogScope* LogScope::innermost_ = nullptr;
 LogScope::LogScope() : outer_(innermost_), batch_(kInsertLog) { innermost_ = this; }
 
 LogScope::~LogScope() { innermost_ = outer_; }
+
+void LogScope::Tell(std::string_view entity, const pg::Uuid& organization, const pg::Uuid& id,
+                    std::string_view action, pg::Json changes) {
+  told_.push_back({std::string(entity), std::string(action), organization, id, changes});
+}
+
+LogScope::Told* LogScope::Find(std::string_view entity, const pg::Uuid& id) {
+  for (Told& told : told_) {
+    if (!told.written && told.id == id && told.entity == entity) return &told;
+  }
+  return nullptr;
+}
+
+void LogScope::Write() {
+  for (Told& told : told_) {
+    if (std::exchange(told.written, true)) continue;
+    batch_.Add({batch_.Make(told.organization), batch_.Make(std::string_view(told.entity)),
+                batch_.Make(told.id), batch_.Make(std::string_view(told.action)), batch_.Make(CurrentUser()),
+                pg::ToValue(told.changes)});
+  }
+  batch_.Flush();
+}
 
 }  // namespace kvcrm::crm
 

@@ -9,14 +9,6 @@ namespace {
 using Attempt = std::function<void(std::size_t, std::size_t)>;
 using Refused = std::function<void(std::size_t, Failure)>;
 
-// Whether an error is about the whole call rather than about an item of it.
-bool ConcernsAll(int sqlstate) {
-  const int category = ERRCODE_TO_CATEGORY(sqlstate);
-  return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
-         category == ERRCODE_SYSTEM_ERROR || category == ERRCODE_INTERNAL_ERROR ||
-         category == ERRCODE_INVALID_TRANSACTION_STATE || category == ERRCODE_TRANSACTION_ROLLBACK;
-}
-
 std::string Describe(std::string message, const std::string& detail) {
   return detail.empty() ? std::move(message) : std::move(message) + " (" + detail + ")";
 }
@@ -53,6 +45,13 @@ void Halve(std::size_t first, std::size_t end, const Attempt& attempt, const Ref
 }
 
 }  // namespace
+
+bool ConcernsAll(int sqlstate) {
+  const int category = ERRCODE_TO_CATEGORY(sqlstate);
+  return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+         category == ERRCODE_SYSTEM_ERROR || category == ERRCODE_INTERNAL_ERROR ||
+         category == ERRCODE_INVALID_TRANSACTION_STATE || category == ERRCODE_TRANSACTION_ROLLBACK;
+}
 
 void InBatches(std::size_t count, std::size_t size, const Attempt& attempt, const Refused& refused) {
   for (std::size_t first = 0; first < count; first += size) {

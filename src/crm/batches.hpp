@@ -16,6 +16,10 @@ struct Failure {
   std::string message;  // with the detail, if there is one
 };
 
+// Whether an error is about the whole call rather than about an item of it: cancels and shutdowns, lack of
+// resources, deadlocks and the like.
+bool ConcernsAll(int sqlstate);
+
 // Does items 0 to count - 1 in order, at most `size` at a time. `attempt(first, end)` does those from `first`
 // up to `end`, which it excludes; it may be called again for the same items after a failure that undid them,
 // so what it keeps outside the database must bear repeating. `refused(item, failure)` is told of each item

@@ -50,6 +50,10 @@ const pg::Statement<pg::Uuid, pg::Uuid, OptionalTime, std::int32_t, bool> kLeadP
     " 'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.created_at DESC, q.id DESC), '[]')"
     "    FROM (SELECT * FROM kvcrm.quotes q WHERE q.lead_id = $1 AND q.organization_id = $2"
     "      ORDER BY q.created_at DESC, q.id DESC LIMIT 50) q),"
+    " 'merges', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'duplicate_ids', m.duplicate_ids,"
+    "    'merged_by', m.merged_by, 'merged_at', m.created_at) ORDER BY m.created_at DESC, m.id DESC), '[]')"
+    "    FROM kvcrm.lead_merges m WHERE m.survivor_id = $1 AND m.organization_id = $2 AND m.undone_at IS "
+    "NULL),"
     " 'timeline', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.at DESC, t.ref_id DESC), '[]')"
     "    FROM (" KVCRM_TIMELINE
     ") t))"

@@ -61,6 +61,18 @@ class Authorized {
   Authorized& operator=(const Authorized&) = delete;
   static bool Active() { return depth_ > 0; }
 
+  // Ends the above for as long as it lives: for statements that run code of others.
+  class Suspended {
+   public:
+    Suspended() : depth_(std::exchange(Authorized::depth_, 0)) {}
+    ~Suspended() { Authorized::depth_ = depth_; }
+    Suspended(const Suspended&) = delete;
+    Suspended& operator=(const Suspended&) = delete;
+
+   private:
+    int depth_;
+  };
+
  private:
   static int depth_;
 };

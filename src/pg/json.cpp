@@ -96,6 +96,23 @@ bool IsJsonObject(Json value) {
   return Call([&] { return static_cast<bool>(JB_ROOT_IS_OBJECT(DatumGetJsonbP(value.value))); });
 }
 
+bool IsEmptyObject(Json value) {
+  return Call([&] {
+    Jsonb* object = DatumGetJsonbP(value.value);
+    return static_cast<bool>(JB_ROOT_IS_OBJECT(object)) && JB_ROOT_COUNT(object) == 0;
+  });
+}
+
+std::string QuoteJson(const std::string& text) {
+  const char* quoted = Call([&] {
+    StringInfoData buffer;
+    initStringInfo(&buffer);
+    escape_json(&buffer, text.c_str());
+    return const_cast<const char*>(buffer.data);
+  });
+  return quoted;
+}
+
 JsonMember FindMember(Json object, std::string_view key) {
   JsonbValue* found = Call([&] {
     Jsonb* jsonb = DatumGetJsonbP(object.value);
@@ -124,6 +141,10 @@ JsonMember FindMember(Json object, std::string_view key) {
       member.kind = JsonMember::Kind::kOther;
   }
   return member;
+}
+
+Json MergeObjects(Json a, Json b) {
+  return {Call([&] { return DirectFunctionCall2(jsonb_concat, a.value, b.value); })};
 }
 
 std::size_t JsonSize(Json value) {

@@ -27,7 +27,13 @@ struct JsonMember {
   Json value;        // of an object
 };
 bool IsJsonObject(Json value);
+bool IsEmptyObject(Json value);
+// A text as JSON.
+std::string QuoteJson(const std::string& text);
 JsonMember FindMember(Json object, std::string_view key);
+
+// The members of both objects; those of `b` win.
+Json MergeObjects(Json a, Json b);
 
 // Size of a jsonb value as stored, in bytes.
 std::size_t JsonSize(Json value);

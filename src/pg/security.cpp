@@ -86,6 +86,24 @@ AsOwner::~AsOwner() {
   if (guc_level_ != 0) AtEOXact_GUC(false, guc_level_);
 }
 
+AsTableOwner::AsTableOwner(Oid owner) {
+  GetUserIdAndSecContext(&user_, &security_context_);
+  guc_level_ = NewGUCNestLevel();
+  Call([] {
+    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+                            true, 0, false);
+    (void)set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
+  });
+  SetUserIdAndSecContext(owner,
+                         security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
+
+AsTableOwner::~AsTableOwner() {
+  SetUserIdAndSecContext(user_, security_context_);
+  AtEOXact_GUC(false, guc_level_);
+}
+
 void LockForWriting(const char* table) {
   Call([&] {
     const Oid oid = get_relname_relid(table, get_namespace_oid("kvcrm", false));

@@ -32,6 +32,24 @@ class AsOwner {
   int guc_level_ = 0;
 };
 
+// Acts as the owner of somebody else's table for as long as it lives, the way foreign key triggers write such
+// a table: its triggers, index expressions and CHECKs, which run as the current user, then have the rights of
+// their owner and not ours, and can't get out of that (security-restricted operation). search_path is fixed,
+// settings changed meanwhile are put back, and row-level security that binds the owner too is an error
+// instead of a filter.
+class AsTableOwner {
+ public:
+  explicit AsTableOwner(Oid owner);
+  ~AsTableOwner();
+  AsTableOwner(const AsTableOwner&) = delete;
+  AsTableOwner& operator=(const AsTableOwner&) = delete;
+
+ private:
+  Oid user_;
+  int security_context_;
+  int guc_level_;
+};
+
 // Locks a table of kvcrm the way a statement that writes it does, until the transaction ends.
 void LockForWriting(const char* table);
 

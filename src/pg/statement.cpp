@@ -35,6 +35,22 @@ void BuildGenericPlan(SPIPlanPtr plan) {
   });
 }
 
+Rows ExecutePlanLatest(const char* name, SPIPlanPtr plan, const Value* values, int count) {
+  if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
+  Datum datums[kMaxParameters];
+  char nulls[kMaxParameters];
+  for (int i = 0; i < count; ++i) {
+    datums[i] = values[i].datum;
+    nulls[i] = values[i].is_null ? 'n' : ' ';
+  }
+  const int code = Call([&] {
+    CommandCounterIncrement();
+    return SPI_execute_snapshot(plan, datums, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+  });
+  if (code < 0) RaiseSpi(name, code);
+  return Rows(SPI_tuptable, SPI_processed);
+}
+
 }  // namespace
 
 Session* Session::innermost_ = nullptr;
@@ -113,22 +129,17 @@ Rows StatementBase::Execute(const Value* values, int count) const {
 }
 
 Rows StatementBase::ExecuteLatest(const Value* values, int count) const {
-  SPIPlanPtr plan = Prepare();
-  if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
-  Datum datums[kMaxParameters];
-  char nulls[kMaxParameters];
-  for (int i = 0; i < count; ++i) {
-    datums[i] = values[i].datum;
-    nulls[i] = values[i].is_null ? 'n' : ' ';
-  }
-  const int code = Call([&] {
-    CommandCounterIncrement();
-    return SPI_execute_snapshot(plan, datums, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
-  });
-  if (code < 0) RaiseSpi(name_, code);
-  return Rows(SPI_tuptable, SPI_processed);
+  return ExecutePlanLatest(name_, Prepare(), values, count);
 }
 
+Rows ExecuteText(const std::string& text, const Oid* types, const Value* values, int count) {
+  const char* source = text.c_str();
+  SPIPlanPtr plan = Call([&] { return SPI_prepare(source, count, const_cast<Oid*>(types)); });
+  if (plan == nullptr) RaiseSpi("SPI_prepare", SPI_result);
+  Rows rows = ExecutePlanLatest("statement", plan, values, count);
+  Call([&] { SPI_freeplan(plan); });
+  return rows;
+}
 Portal StatementBase::Open(const Value* values, int count) const {
   SPIPlanPtr plan = Prepare();
   Datum datums[kMaxParameters];

@@ -169,6 +169,16 @@ class BulkStatement : public StatementBase {
   }
 };
 
+// Runs a statement that only run time knows, on tables that are not ours; all others belong to the registry.
+// It is planned for this one time, with a snapshot taken now, as Statement::Latest.
+Rows ExecuteText(const std::string& text, const Oid* types, const Value* values, int count);
+template <typename... Parameters>
+Rows ExecuteOnce(const std::string& text, const Parameters&... parameters) {
+  const Oid types[sizeof...(Parameters) + 1] = {Type<Parameters>::kOid..., InvalidOid};
+  const Value values[sizeof...(Parameters) + 1] = {ToValue(parameters)..., Value{}};
+  return ExecuteText(text, types, values, sizeof...(Parameters));
+}
+
 // An internal sub-transaction: the one place where a PostgreSQL error may be swallowed. Rolled back unless
 // Commit() was called.
 class SubTransaction {

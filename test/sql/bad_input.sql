@@ -29,6 +29,10 @@ INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount) VALUES (test.
 SELECT test.keep(CASE organization_id WHEN test.id('a') THEN 'quote' ELSE 'quote_b' END, id) FROM kvcrm.quotes;
 SELECT test.keep('customer_b', c.id) FROM kvcrm.create_lead('B', company => 'B', organization_id => test.id('b')) l, LATERAL kvcrm.qualify_lead(l.id) c;
 SELECT kvcrm.add_member(test.id('stranger'), 'sales_team', organization_id => test.id('b')) IS NOT NULL;
+SELECT test.keep('other', id) FROM kvcrm.create_lead('Другой', organization_id => test.id('a'));
+SELECT test.keep('merged', id) FROM kvcrm.create_lead('Слитый', organization_id => test.id('a'));
+SELECT kvcrm.merge_leads(test.id('other'), ARRAY[test.id('merged')]) IS NOT NULL;
+SELECT test.keep('merge', id) FROM kvcrm.lead_merges;
 
 -- A good value for an argument, as SQL; null where the default is good.
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
@@ -37,6 +41,9 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN function = 'explain_match' AND argument = 'other_lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
         WHEN argument = 'candidate' THEN $q$'{"name": "Имя"}'::jsonb$q$
         WHEN argument = 'lead_id' OR argument LIKE '%lead_id' THEN quote_literal(test.id('lead')) || '::uuid'
+        WHEN argument = 'survivor_id' THEN quote_literal(test.id('lead')) || '::uuid'
+        WHEN argument = 'duplicate_ids' THEN format('ARRAY[%L]::uuid[]', test.id('other'))
+        WHEN argument = 'merge_id' THEN quote_literal(test.id('merge')) || '::uuid'
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
         WHEN argument = 'quote_id' THEN quote_literal(test.id('quote')) || '::uuid'
@@ -103,7 +110,7 @@ SELECT ok(coalesce(test.outcome_of(test.call(oid, argument, 'NULL')), 'none') NO
 CREATE TABLE test.asked AS
 SELECT f.oid, f.name, f.argument, f.i, test.outcome_of(test.call(f.oid, f.argument, quote_literal(test.id('unknown')) || '::uuid')) AS unknown,
        test.outcome_of(test.call(f.oid, f.argument, quote_literal(CASE
-           WHEN f.argument LIKE '%lead_id' THEN test.id('lead_b') WHEN f.argument LIKE '%stage_id' OR f.argument = 'move_leads_to' THEN test.stage('b', 2)
+           WHEN f.argument LIKE '%lead_id' OR f.argument = 'survivor_id' THEN test.id('lead_b') WHEN f.argument LIKE '%stage_id' OR f.argument = 'move_leads_to' THEN test.stage('b', 2)
            WHEN f.argument = 'activity_id' THEN test.id('activity_b') WHEN f.argument = 'quote_id' THEN test.id('quote_b')
            WHEN f.argument = 'customer_id' THEN test.id('customer_b')
            WHEN f.argument = 'organization_id' THEN test.id('b') ELSE test.id('rep_b') END) || '::uuid')) AS foreign_one

@@ -19,7 +19,7 @@ CREATE FUNCTION test.lead_page(who text, lead text) RETURNS jsonb LANGUAGE sql A
     SELECT test.as_user(who, format('SELECT kvcrm.lead_page(test.id(%L))', lead))::jsonb
 $$;
 SELECT is((SELECT array_agg(k ORDER BY k) FROM jsonb_object_keys(test.lead_page('rep', 'one')) AS k),
-          '{assignee,customer,duplicates,lead,next_task,quotes,stage,timeline}', 'what a page has');
+          '{assignee,customer,duplicates,lead,merges,next_task,quotes,stage,timeline}', 'what a page has');
 SELECT is(test.lead_page('rep', 'one')->'lead', (SELECT to_jsonb(l) FROM kvcrm.leads l WHERE l.id = test.id('one')), 'the lead');
 SELECT is(test.lead_page('rep', 'one') #>> '{stage,name}', 'Новый лид', 'its stage');
 SELECT is(test.lead_page('rep', 'one') #>> '{assignee,display_name}', 'Роман', 'its assignee');

@@ -88,6 +88,12 @@ SELECT t.id('own_' || who), t.id('north'), 'Own', 'own_' || who || '@example.com
   FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who;
 INSERT INTO kvcrm.leads (id, organization_id, name, assigned_to) VALUES (t.id('lead_deleted'), t.id('north'), 'Deleted', t.id('mate'));
 SELECT kvcrm.delete_lead(t.id('lead_deleted')) \g /dev/null
+-- A second lead of each, and two of others that were merged.
+INSERT INTO kvcrm.leads (id, organization_id, name, assigned_to)
+SELECT t.id('merge_' || who), t.id('north'), 'Own too', t.id(who) FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who;
+INSERT INTO kvcrm.leads (id, organization_id, name) VALUES (t.id('survivor'), t.id('north'), 'Survivor'), (t.id('duplicate'), t.id('north'), 'Duplicate');
+SELECT kvcrm.merge_leads(t.id('survivor'), ARRAY[t.id('duplicate')]) \g /dev/null
+INSERT INTO kvcrm.lead_merges (id, organization_id, survivor_id, duplicate_ids, before_image) SELECT t.id('merge'), organization_id, survivor_id, duplicate_ids, before_image FROM kvcrm.lead_merges;
 -- Somebody else's activity, and one's own, on each lead.
 INSERT INTO kvcrm.lead_activities (id, organization_id, lead_id, type, title, created_by, assigned_to)
 SELECT t.id(prefix || '_' || who), t.id('north'), t.id('own_' || who), 'task', prefix, t.id('far'), CASE prefix WHEN 'mine' THEN t.id(who) ELSE t.id('far') END
@@ -125,6 +131,10 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.revert_conversion(t.id(''lead_far''))', '{leads:convert}', '{leads:read_all}', 'PT404', '23514', '23514', '23514'),
 ('SELECT kvcrm.erase_lead(t.id(''lead_far''))', '{leads:erase}', '{leads:read_all}', 'PT404', '42501', 1, 1),
 ('SELECT kvcrm.set_legal_hold(t.id(''lead_far''))', '{leads:erase}', '{leads:read_all}', 'PT404', '42501', 1, 1),
+('SELECT kvcrm.merge_leads(t.id(''own_'' || {me}), ARRAY[t.id(''merge_'' || {me})])', '{leads:merge}', '{leads:read_own,leads:update_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.merge_leads(t.id(''own_'' || {me}), ARRAY[t.id(''lead_far'')])', '{leads:update}', '{leads:merge,leads:read_all}', '42501', 1, 1, 1),
+('SELECT kvcrm.preview_merge(t.id(''own_'' || {me}), ARRAY[t.id(''merge_'' || {me})])', '{leads:merge}', '{leads:read_own,leads:update_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.undo_merge(t.id(''merge''))', '{leads:merge}', '{leads:read_all}', 'PT404', 2, 2, 2),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
 -- leads: direct
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''own_'' || {me})', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
@@ -268,6 +278,10 @@ SELECT is(t.get(who, format('SELECT kvcrm.has_permission(%L)', token)), answer, 
 -- A backend that connects as owner deletes for a user.
 SELECT is(t.try(who, $$ DELETE FROM kvcrm.roles WHERE slug = 'temp' $$, current_user::text), expected, format('%s deletes a role through a backend', who))
   FROM (VALUES ('rep', '42501'), ('manager', '42501'), ('admin', '1'), ('owner', '1')) AS s (who, expected);
+
+-- The leads to be merged have served.
+DELETE FROM kvcrm.leads WHERE id IN (t.id('duplicate'));
+DELETE FROM kvcrm.leads WHERE id IN (t.id('survivor')) OR name = 'Own too';
 
 -- Scopes of reading and updating: own, team, all.
 
