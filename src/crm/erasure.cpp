@@ -51,7 +51,8 @@ const pg::Statement<pg::Uuid, Uuids> kEraseLog{
     "erasure.erase_log",
     "UPDATE kvcrm.activity_logs g SET changes = coalesce((SELECT jsonb_object_agg(c.key, CASE WHEN c.key IN"
     "   ('stage_id', 'assigned_to', 'source', 'currency', 'estimated_value', 'converted_at',"
-    "    'converted_to_customer_id', 'merged_into_id', 'deleted_at', 'erased_at', 'legal_hold', 'lead_id',"
+    "    'converted_to_customer_id', 'merged_into_id', 'deleted_at', 'erased_at', 'legal_hold', 'lead_id', "
+    "'merge_id', 'merged_leads',"
     "    'type', 'due_date', 'completed_at')"
     "   THEN c.value ELSE '{\"old\": null, \"new\": null}' END) FROM jsonb_each(g.changes) c), '{}')"
     " WHERE g.organization_id = $1 AND g.changes <> '{}' AND (g.entity_type = 'lead' AND g.entity_id = ANY "
@@ -65,6 +66,12 @@ const pg::Statement<pg::Uuid, Uuids> kEraseConversions{
     "erasure.erase_conversions",
     "UPDATE kvcrm.lead_conversions SET before_image = before_image - '{lost_reason,filled}'::text[],"
     " updated_at = now() WHERE organization_id = $1 AND lead_id = ANY ($2)"};
+
+// Which rows a merge moved stays known, what it changed in the leads doesn't.
+const pg::Statement<pg::Uuid, Uuids> kEraseMerges{
+    "erasure.erase_merges",
+    "UPDATE kvcrm.lead_merges SET before_image = before_image || '{\"fields\": [], \"duplicates\": []}',"
+    " updated_at = now() WHERE organization_id = $1 AND (survivor_id = ANY ($2) OR duplicate_ids && $2)"};
 
 const pg::Statement<pg::Uuid, Uuids> kErasePairs{
     "erasure.erase_pairs",
@@ -121,6 +128,7 @@ KVCRM_FUNCTION(erase_lead) {
   }
   kErasePairs(home, leads);
   kEraseConversions(home, leads);
+  kEraseMerges(home, leads);
   // Last: it takes from the log what the statements above have just told it.
   kEraseLog(home, leads);
   return crm::ReturnFirst(args, kWhole(id, home), "lead");

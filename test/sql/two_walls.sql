@@ -14,7 +14,8 @@ SELECT setseed(:'seed'::float8) IS NULL;
 
 CREATE TABLE test.organizations (id uuid);
 CREATE TABLE test.users (id uuid);
-CREATE TABLE test.leads (id uuid, organization_id uuid, stage_id uuid, live boolean);
+-- subject: the lead that functions act on, given this one's id: of a merged lead the survivor.
+CREATE TABLE test.leads (id uuid, organization_id uuid, stage_id uuid, live boolean, subject uuid);
 GRANT SELECT ON test.organizations, test.users, test.leads TO kvcrm_test_client;
 
 -- One of them; null for an empty array.
@@ -83,7 +84,7 @@ BEGIN
         END LOOP;
         PERFORM set_config('session_replication_role', 'origin', true);
     END LOOP;
-    INSERT INTO test.leads SELECT l.id, l.organization_id, l.stage_id, l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL
+    INSERT INTO test.leads SELECT l.id, l.organization_id, l.stage_id, l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL, coalesce(l.merged_into_id, l.id)
       FROM kvcrm.leads l WHERE l.organization_id IN (SELECT id FROM test.organizations);
 END $$;
 ANALYZE;
@@ -157,10 +158,10 @@ BEGIN
     EXCEPTION WHEN insufficient_privilege THEN n := 0; END;
     INSERT INTO test.cases VALUES ('count_leads', who, org, '', cardinality(alive), n);
 
-    FOR lead IN SELECT l.id FROM test.leads l WHERE l.organization_id = org ORDER BY l.id LOOP
+    FOR lead IN SELECT l.id, l.subject FROM test.leads l WHERE l.organization_id = org ORDER BY l.id LOOP
         INSERT INTO test.cases VALUES
-            ('lead_timeline', who, org, lead.id, lead.id = ANY (visible), test.answers('SELECT count(*) FROM kvcrm.lead_timeline($1, organization_id => $2)', lead.id, org)),
-            ('lead_page', who, org, lead.id, lead.id = ANY (visible), test.answers('SELECT kvcrm.lead_page($1, $2)', lead.id, org));
+            ('lead_timeline', who, org, lead.id, lead.subject = ANY (visible), test.answers('SELECT count(*) FROM kvcrm.lead_timeline($1, organization_id => $2)', lead.id, org)),
+            ('lead_page', who, org, lead.id, lead.subject = ANY (visible), test.answers('SELECT kvcrm.lead_page($1, $2)', lead.id, org));
     END LOOP;
 
     FOR stage IN SELECT DISTINCT l.stage_id AS id FROM test.leads l WHERE l.organization_id = org LOOP
@@ -181,11 +182,12 @@ BEGIN
         SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO writable FROM written;
         RAISE EXCEPTION USING ERRCODE = 'KVUND';
     EXCEPTION WHEN SQLSTATE 'KVUND' THEN NULL; END;
+    SELECT coalesce(array_agg(l.id ORDER BY l.id), '{}') INTO writable FROM test.leads l WHERE l.subject = ANY (writable);
     INSERT INTO test.cases VALUES ('move', who, org, '', writable::text,
         test.ids_of(format('SELECT lead_id FROM kvcrm.bulk_move(%L, $2, NULL, $1) WHERE ok OR error_code NOT IN (''42501'', ''PT404'')', everything), org, first_stage)::text);
     EXECUTE 'SELECT EXISTS (SELECT FROM kvcrm.my_permissions() p WHERE p.organization_id = $1) AND kvcrm.has_permission(''leads:assign'', $1)' INTO may_assign USING org;
     -- Who holds leads:assign may assign whatever they see.
-    INSERT INTO test.cases VALUES ('assign', who, org, '', CASE WHEN may_assign THEN visible ELSE writable END::text,
+    INSERT INTO test.cases VALUES ('assign', who, org, '', CASE WHEN may_assign THEN (SELECT coalesce(array_agg(l.id ORDER BY l.id), '{}') FROM test.leads l WHERE l.subject = ANY (visible)) ELSE writable END::text,
         test.ids_of(format('SELECT lead_id FROM kvcrm.bulk_assign(%L, $2, $1) WHERE ok OR error_code NOT IN (''42501'', ''PT404'')', everything), org, who)::text);
     PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
 END $$;
