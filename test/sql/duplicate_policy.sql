@@ -127,6 +127,18 @@ SELECT is(test.attempt($$PERFORM kvcrm.qualify_lead(test.id('holder')); PERFORM 
 SELECT is(test.attempt($$UPDATE kvcrm.leads SET email = 'J.O.H.N.Smith@gmail.com', phone = '84951234567' WHERE id = test.id('holder')$$), 'written', 'a lead doesn''t stand in its own way');
 SELECT is(test.attempt($$INSERT INTO kvcrm.leads (id, organization_id, name, email) VALUES (test.id('holder'), test.id('a'), 'x', 'johnsmith@gmail.com') ON CONFLICT (id, organization_id) DO UPDATE SET name = excluded.name$$), 'written', 'nor in an upsert');
 
+-- --- merging ---
+
+SELECT test.keep('loser', id) FROM kvcrm.create_lead('Loser', 'loser@firm.ru', '+74990000099', organization_id => test.id('a'));
+SELECT lives_ok($$SELECT kvcrm.merge_leads(test.id('second'), ARRAY[test.id('loser')], '{"email": "loser@firm.ru"}')$$, 'a survivor takes over what is blocked by the lead merged into it');
+SELECT is((SELECT string_agg(concat_ws(' ', name, block_email, block_phone), ', ' ORDER BY name) FROM kvcrm.leads WHERE id IN (test.id('loser'), test.id('second'))), 'Loser, Second loser@firm.ru +74990000099', 'with the keys');
+SELECT test.keep('taker', id) FROM kvcrm.create_lead('Taker', 'second@firm.ru', organization_id => test.id('a'));
+SELECT is((test.error_of($$SELECT kvcrm.undo_merge((SELECT id FROM kvcrm.lead_merges))$$)).detail, format('Lead %s.', test.id('taker')), 'undo_merge names the lead that took an address meanwhile');
+SELECT is((test.error_of($$SELECT kvcrm.undo_merge((SELECT id FROM kvcrm.lead_merges))$$)).code, '23505', 'and is refused');
+SELECT kvcrm.delete_lead(test.id('taker')) IS NOT NULL;
+SELECT lives_ok($$SELECT kvcrm.undo_merge((SELECT id FROM kvcrm.lead_merges))$$, 'once it is free, both come back');
+SELECT is((SELECT string_agg(concat_ws(' ', name, block_email, block_phone), ', ' ORDER BY name) FROM kvcrm.leads WHERE id IN (test.id('loser'), test.id('second'))), 'Loser loser@firm.ru +74990000099, Second second@firm.ru', 'with their keys');
+
 -- --- switching to block ---
 
 SELECT is(test.attempt($$UPDATE kvcrm.organizations SET duplicate_policy = 'block' WHERE id = test.id('a')$$), 'written', 'switching to what it is');
