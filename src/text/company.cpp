@@ -65,6 +65,7 @@ struct Tokens {
         first_word[count] = i;
         all_tokens[count++] = std::string_view(buffer).substr(start);
       }
+      cyrillic[count - 1] = word.cyrillic;
       dotted[count - 1] = letter && word.dot;
       first_word[count] = i + 1;
       joined = letter;
@@ -73,6 +74,7 @@ struct Tokens {
 
   std::string buffer;
   std::array<std::string_view, kMaxTokens> all_tokens;
+  std::array<bool, kMaxTokens> cyrillic{};
   std::array<bool, kMaxTokens> dotted{};  // single letters with a full stop
   // The word that a token begins with; behind the last token, the first word that is in none.
   std::array<std::size_t, kMaxTokens + 1> first_word{};
@@ -112,6 +114,11 @@ std::size_t WriteRoughKey(const std::string_view* words, std::size_t count, char
   return any ? size : 0;
 }
 
+// Forms of one or two letters mean something in one script only: UK isn't УК. Their keys begin with these
+// letters.
+constexpr std::size_t kShortForm = 2;
+constexpr char kCyrillicKey = '<', kLatinKey = '>';
+
 // Class by phrase.
 const std::unordered_map<std::string, char, Hash, std::equal_to<>>& Forms() {
   static const auto forms = [] {
@@ -121,9 +128,14 @@ const std::unordered_map<std::string, char, Hash, std::equal_to<>>& Forms() {
         const Words words(phrase, WordsOf::kCompany);
         const Tokens tokens(words);
         std::string key;
+        if (tokens.count == 1 && tokens.all_tokens[0].size() <= kShortForm &&
+            form.type != legal_forms::kSoleTrader && form.type != legal_forms::kTradingHouse &&
+            tokens.all_tokens[0] != "ao") {
+          key.push_back(tokens.cyrillic[0] ? kCyrillicKey : kLatinKey);
+        }
         for (std::size_t i = 0; i < tokens.count; ++i)
           key.append(i > 0 ? " " : "").append(tokens.all_tokens[i]);
-        if (key.size() < 2) return;
+        if (key.size() < 2 || (key[0] < 'a' && key.size() < 3)) return;
         map.emplace(key, form.type);
         char rough[kMaxKey];
         const std::size_t size = WriteRoughKey(tokens.all_tokens.data(), tokens.count, rough);
@@ -202,6 +214,12 @@ char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
   if (end - begin == 1 && tokens.dotted[begin] && std::string_view(key, size) == "ip") return '\0';
   const auto& forms = Forms();
   if (const auto found = forms.find(std::string_view(key, size)); found != forms.end()) return found->second;
+  if (end - begin == 1 && size <= kShortForm) {
+    char short_key[1 + kShortForm] = {tokens.cyrillic[begin] ? kCyrillicKey : kLatinKey};
+    std::copy(key, key + size, short_key + 1);
+    const auto found = forms.find(std::string_view(short_key, size + 1));
+    return found == forms.end() ? '\0' : found->second;
+  }
   size = WriteRoughKey(tokens.all_tokens.data() + begin, end - begin, key);
   if (size < kLongWord) return '\0';
   const auto found = forms.find(std::string_view(key, size));

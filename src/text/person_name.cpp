@@ -274,7 +274,7 @@ bool LooksLikePerson(std::span<const Word> words) {
   if (words.size() < 2 || words.size() > 4) return false;
   std::size_t initials = 0, families = 0, patronymics = 0;
   for (const Word& word : words) {
-    if (word.single) {
+    if (word.single || (word.dot && word.folded.size() <= 2)) {
       ++initials;
     } else if (IsPatronymic(word.folded)) {
       ++patronymics;

@@ -53,6 +53,10 @@ TEST(Company, Parts) {
       {"ИП Иванов Иван Иванович", "ivanov i|S|00||Fivanov Nivan Pivanovic"},
       {"Иванов И.И., ИП", "ivanov i|S|00||Fivanov Ii Ii"},
       {"Иванов И.И.", "ivanov i||00||Fivanov Ii Ii"},
+      {"Kozlova E.Yu. LLC", "kozlova e|E|00||Fkozlova Ie Ix"},
+      {"Lotus UK", "lotus||0|+uk|"},
+      {"УК Лотос", "lotos||0||"},
+      {"ООО АКК-Маш", "ak maw|L|01||"},
       {"ООО", "ooo||0||"},
       {"株式会社トヨタ", "toiota|J|0||"},
   };
