@@ -2,6 +2,7 @@
 #include "crm/audit.hpp"
 #include "crm/conversion.hpp"
 #include "crm/errors.hpp"
+#include "crm/host_tables.hpp"
 #include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
@@ -114,17 +115,32 @@ const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kMarkReverted{
     "UPDATE kvcrm.lead_conversions SET reverted_at = now(), reverted_by = $3, updated_at = now()"
     " WHERE id = $1 AND organization_id = $2"};
 
-void RequireNothingSince(const pg::Rows& obstacles, bool customer_created) {
+void RequireNothingSince(const std::vector<std::string>& obstacles, bool customer_created) {
   if (obstacles.empty()) return;
   std::string detail;
-  for (std::uint64_t i = 0; i < obstacles.size(); ++i) {
-    detail += (i == 0 ? "" : "; ") + obstacles.Get<std::string>(i, 0);
-  }
+  for (const std::string& obstacle : obstacles) detail += (detail.empty() ? "" : "; ") + obstacle;
   throw Error(ERRCODE_CHECK_VIOLATION, customer_created
                                            ? "the customer that the conversion made has been used since"
                                            : "the contact that the conversion made has been used since")
       .Detail("In the way: " + detail + ".")
       .Hint("Revert or undo these first, or keep the customer and create a new lead.");
+}
+
+// A host's table may cascade: its rows would go with ours, silently.
+std::vector<std::string> Obstacles(const pg::Uuid& organization, const pg::Uuid& lead,
+                                   const pg::Uuid& customer, const OptionalUuid& contact, bool created,
+                                   const pg::Uuid& conversion) {
+  constexpr std::int32_t kShown = 20;
+  std::vector<std::string> obstacles;
+  const pg::Rows rows = kObstacles(customer, organization, lead, contact, created, conversion);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) obstacles.push_back(rows.Get<std::string>(i, 0));
+  const auto add = [&](const char* what, const char* table, const pg::Uuid& id) {
+    for (const std::string& row : crm::HostRows(table, organization, id, kShown))
+      obstacles.push_back(row + " refers to the " + what);
+  };
+  if (created) add("customer", "kvcrm.customers", customer);
+  if (contact) add("contact", "kvcrm.customer_contacts", *contact);
+  return obstacles;
 }
 
 // Identities that the conversion claimed for a customer who was there before, unless they are its own by now.
@@ -153,7 +169,7 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   const auto contact = standing.Get<OptionalUuid>(0, 2);
   const bool created = standing.Get<bool>(0, 3);
   kLockCustomer(customer, home);
-  RequireNothingSince(kObstacles(customer, home, lead.id, contact, created, conversion), created);
+  RequireNothingSince(Obstacles(home, lead.id, customer, contact, created, conversion), created);
 
   const crm::PipelineScope stages(home);
   const crm::Stage* first_open = stages.pipeline().FirstOpen();

@@ -1,9 +1,9 @@
 // Erasure: the personal data of a lead leaves the database for good; ids, times and stages stay for
 // statistics.
 //
-// Gone are the lead's own fields, those of the leads that were merged into it, the texts of their activities,
-// what the log and the journals keep of them, and the pairs that compare them. A customer that the lead
-// became is a record of its own and stays.
+// Gone are the lead's own fields, those of the leads that were merged into it, the texts of their activities
+// and of quotes that have no customer, what the log and the journals keep of them, and the pairs that compare
+// them. A customer that the lead became is a record of its own and stays, with its quotes.
 #include "crm/audit.hpp"
 #include "crm/errors.hpp"
 #include "crm/leads.hpp"
@@ -45,20 +45,35 @@ const pg::Statement<pg::Uuid, Uuids> kEraseActivities{
     " WHERE organization_id = $1 AND lead_id = ANY ($2)"
     " AND (title, coalesce(description, ''), metadata) <> (" ERASED ", '', '{}')"};
 
+// A quote of a customer is the customer's.
+const pg::Statement<pg::Uuid, Uuids> kEraseQuotes{
+    "erasure.erase_quotes", "UPDATE kvcrm.quotes SET title = " ERASED
+                            ", custom_fields = '{}'"
+                            " WHERE organization_id = $1 AND lead_id = ANY ($2) AND customer_id IS NULL"
+                            " AND (title, custom_fields) <> (" ERASED ", '{}')"};
+
 // Which fields changed stays known; their values don't, but for these, which tell nothing about a person. An
-// activity that was deleted is found by what the log says of its beginning, in the whole log: this is rare.
+// activity or quote that was deleted is found by what the log says of its beginning, in the whole log: this
+// is rare. What was the lead's between a merge and its undo is another lead's.
 const pg::Statement<pg::Uuid, Uuids> kEraseLog{
     "erasure.erase_log",
     "UPDATE kvcrm.activity_logs g SET changes = coalesce((SELECT jsonb_object_agg(c.key, CASE WHEN c.key IN"
     "   ('stage_id', 'assigned_to', 'source', 'currency', 'estimated_value', 'converted_at',"
     "    'converted_to_customer_id', 'merged_into_id', 'deleted_at', 'erased_at', 'legal_hold', 'lead_id', "
     "'merge_id', 'merged_leads',"
-    "    'type', 'due_date', 'completed_at')"
+    "    'type', 'due_date', 'completed_at', 'number', 'amount', 'status', 'sent_at', 'decided_at', "
+    "'customer_id')"
     "   THEN c.value ELSE '{\"old\": null, \"new\": null}' END) FROM jsonb_each(g.changes) c), '{}')"
     " WHERE g.organization_id = $1 AND g.changes <> '{}' AND (g.entity_type = 'lead' AND g.entity_id = ANY "
     "($2)"
-    "  OR g.entity_type = 'activity' AND g.entity_id IN (SELECT a.entity_id FROM kvcrm.activity_logs a"
-    "   WHERE a.organization_id = $1 AND a.entity_type = 'activity'"
+    "  OR g.entity_type IN ('activity', 'quote') AND NOT EXISTS (SELECT FROM kvcrm.quotes q"
+    "     WHERE q.id = g.entity_id AND q.organization_id = $1 AND (q.customer_id IS NOT NULL OR q.lead_id <> "
+    "ALL "
+    "($2)))"
+    "   AND NOT EXISTS (SELECT FROM kvcrm.lead_activities x WHERE x.id = g.entity_id"
+    "     AND x.organization_id = $1 AND x.lead_id <> ALL ($2))"
+    "   AND g.entity_id IN (SELECT a.entity_id FROM kvcrm.activity_logs a"
+    "   WHERE a.organization_id = $1 AND a.entity_type IN ('activity', 'quote')"
     "   AND ((a.changes #>> '{lead_id,new}')::uuid = ANY ($2) OR (a.changes #>> '{lead_id,old}')::uuid = ANY "
     "($2))))"};
 
@@ -124,6 +139,7 @@ KVCRM_FUNCTION(erase_lead) {
     crm::LogScope log;
     kEraseLeads(home, leads);
     kEraseActivities(home, leads);
+    kEraseQuotes(home, leads);
     log.Write();
   }
   kErasePairs(home, leads);

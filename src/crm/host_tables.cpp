@@ -20,7 +20,7 @@ using OptionalText = std::optional<std::string>;
 
 // A key identifies a row when it is unique, never null, and of types whose operators are found without a
 // search path. One that the lead is no part of comes first; the journal tells a key as it is after the move.
-const pg::Statement<> kReferences{
+const pg::Statement<std::string> kReferences{
     "host_tables.references",
     "SELECT c.conrelid::bigint, r.relowner::bigint, EXISTS (SELECT FROM pg_catalog.pg_depend d"
     "     JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'kvcrm'"
@@ -52,7 +52,7 @@ const pg::Statement<> kReferences{
     "   GROUP BY x.indexrelid, x.indisprimary HAVING bool_and(b.attnotnull AND (y.typtype IN ('d', 'e')"
     "     OR y.typnamespace = 'pg_catalog'::pg_catalog.regnamespace))"
     "   ORDER BY has_lead, x.indisprimary DESC, x.indexrelid LIMIT 1) k ON true"
-    " WHERE c.contype = 'f' AND c.confrelid = 'kvcrm.leads'::pg_catalog.regclass AND c.conparentid = 0"
+    " WHERE c.contype = 'f' AND c.confrelid = $1::pg_catalog.regclass AND c.conparentid = 0"
     "   AND c.conrelid <> c.confrelid AND c.conrelid NOT IN ('kvcrm.lead_fingerprints'::pg_catalog.regclass,"
     "     'kvcrm.lead_stage_history'::pg_catalog.regclass, 'kvcrm.duplicate_pairs'::pg_catalog.regclass)"
     " ORDER BY n.nspname, r.relname, a.attname, c.conname"};
@@ -271,11 +271,10 @@ MovedRows HandWhatFits(const LeadReference& reference, const pg::Uuid& organizat
   return result;
 }
 
-}  // namespace
-
-std::vector<LeadReference> LeadReferences() {
+// The foreign keys to a table of ours; for one that is not leads, `lead` is the column that holds its id.
+std::vector<LeadReference> ReferencesTo(const char* referenced) {
   std::vector<LeadReference> references;
-  const pg::Rows rows = kReferences();
+  const pg::Rows rows = kReferences(referenced);
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
     LeadReference reference;
     reference.table = static_cast<Oid>(rows.Get<std::int64_t>(i, 0));
@@ -302,6 +301,33 @@ std::vector<LeadReference> LeadReferences() {
     references.push_back(std::move(reference));
   }
   return references;
+}
+
+}  // namespace
+
+std::vector<LeadReference> LeadReferences() { return ReferencesTo("kvcrm.leads"); }
+
+std::vector<std::string> HostRows(const char* table, const pg::Uuid& organization, const pg::Uuid& id,
+                                  std::int32_t limit) {
+  std::vector<std::string> found;
+  for (const LeadReference& reference : ReferencesTo(table)) {
+    if (reference.is_ours) continue;
+    const std::string text = "SELECT " + KeyOf(reference) + "::pg_catalog.text FROM " + reference.target +
+                             " AS t WHERE " + OfLead(reference) + " LIMIT $3";
+    try {
+      const Authorized::Suspended suspended;
+      const pg::AsTableOwner owner(reference.owner);
+      const pg::Rows rows = pg::ExecuteOnce(text, organization, id, limit);
+      for (std::uint64_t i = 0; i < rows.size(); ++i)
+        found.push_back("row " + rows.Get<std::string>(i, 0) + " of " + reference.label);
+    } catch (const pg::Error& error) {
+      if (ConcernsAll(error.sqlstate())) throw;
+      throw Error(error.sqlstate(), "rows of table " + reference.label + " can't be read")
+          .Detail(Describe(error.data()))
+          .Hint("They are read as the owner of the table, with search_path pg_catalog.");
+    }
+  }
+  return found;
 }
 
 MovedRows MoveRows(const LeadReference& reference, const pg::Uuid& organization, const pg::Uuid& from,

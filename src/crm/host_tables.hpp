@@ -41,6 +41,11 @@ struct LeadReference {
 // that merging handles by rules of their own (lead_stage_history, duplicate_pairs); in order of their names.
 std::vector<LeadReference> LeadReferences();
 
+// At most `limit` rows of each of the host's tables that refer to a row of ours by foreign key, as a person
+// reads them. `table` is the one of ours: schema.table.
+std::vector<std::string> HostRows(const char* table, const pg::Uuid& organization, const pg::Uuid& id,
+                                  std::int32_t limit);
+
 // What became of a table's rows. Both are JSON arrays of what identifies a row: an object of its key columns,
 // or of all columns in a table without a key.
 struct MovedRows {

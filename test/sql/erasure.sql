@@ -83,4 +83,14 @@ SELECT is((SELECT row(converted_to_customer_id, status) FROM kvcrm.leads WHERE i
 SELECT is((SELECT name FROM kvcrm.customers WHERE id = test.id('customer')), 'Okapi Person', 'the customer is a record of its own');
 SELECT throws_ok($$ SELECT kvcrm.revert_conversion(test.id('converted')) $$, '23514', NULL, 'and the conversion stands');
 SELECT is_empty($$ SELECT FROM kvcrm.lead_fingerprints WHERE id = test.id('converted') AND search_text LIKE '%okapi%' $$, 'search does not find it');
+
+-- What was the lead's between a merge and its undo is another lead's.
+SELECT test.keep('kept', l.id) FROM kvcrm.create_lead('Kept', organization_id => test.id('a')) l;
+SELECT test.keep('lost', l.id) FROM kvcrm.create_lead('Lost', organization_id => test.id('a')) l;
+SELECT test.keep('moved', a.id) FROM kvcrm.log_activity(test.id('lost'), 'note', 'Came and went') a;
+SELECT kvcrm.merge_leads(test.id('kept'), ARRAY[test.id('lost')]) IS NOT NULL;
+SELECT count(kvcrm.undo_merge(id)) FROM kvcrm.lead_merges WHERE survivor_id = test.id('kept');
+SELECT kvcrm.erase_lead(test.id('kept')) IS NOT NULL;
+SELECT is((SELECT changes #>> '{title,new}' FROM kvcrm.activity_logs WHERE entity_id = test.id('moved') AND action = 'created'), 'Came and went', 'an activity that came and went with a merge keeps its log');
+
 SELECT * FROM finish();
