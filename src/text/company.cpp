@@ -26,6 +26,7 @@
 #include "text/legal_forms.hpp"
 #include "text/person_name.hpp"
 #include "text/skeleton.hpp"
+#include "text/utf8.hpp"
 #include "text/words.hpp"
 
 namespace kvcrm::text {
@@ -34,6 +35,7 @@ namespace {
 
 constexpr std::size_t kMaxCore = 180, kMaxPlaces = 80, kMaxPerson = 180;  // bytes
 constexpr std::size_t kMaxWord = 40;
+constexpr std::size_t kMaxCodePoint = 4;  // bytes in UTF-8
 constexpr std::size_t kMaxTokens = 24;
 constexpr std::size_t kMaxPhrase = 8;  // words
 
@@ -233,7 +235,10 @@ std::string PersonCore(std::string_view person) {
     const std::size_t end = word.find('=');
     if (word[0] == 'F' && family.empty()) family = word.substr(1);
     if ((word[0] == 'N' || word[0] == 'I' || word[0] == 'G') && initial.empty() && word.size() > 1) {
-      initial = word.substr(end == std::string_view::npos ? 1 : end + 1, 1);
+      initial = Beginning(word.substr(end == std::string_view::npos ? 1 : end + 1), kMaxCodePoint);
+      std::size_t first = 0;
+      DecodeCodePoint(initial, first);
+      initial.resize(first);
     }
   });
   if (family.empty()) {
@@ -278,7 +283,7 @@ std::string NormalizeCompany(std::string_view utf8) {
   const auto append = [](std::string_view folded, std::size_t limit, std::string& to,
                          std::string_view mark = "") {
     char sounds[kMaxWord];
-    const std::string_view word(sounds, WriteSounds(folded.substr(0, kMaxWord), sounds));
+    const std::string_view word(sounds, WriteSounds(Beginning(folded, kMaxWord), sounds));
     if (word.empty() || to.size() + word.size() + 2 > limit) return false;
     if (!to.empty()) to.push_back(' ');
     to.append(mark).append(word);

@@ -164,7 +164,7 @@ std::string Store(std::span<const Word> words, int& known_names) {
     token.folded = word.folded;
     token.comma = word.comma;
     token.full = nullptr;
-    token.size = WriteSounds(word.folded.substr(0, kMaxWord), token.sounds);
+    token.size = WriteSounds(Beginning(word.folded, kMaxWord), token.sounds);
     if (token.size == 0) continue;
     if (word.single || (word.dot && token.size <= 2)) {
       token.kind = 'I';

@@ -76,6 +76,12 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
+std::string_view Beginning(std::string_view text, std::size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 std::size_t CountCodePoints(std::string_view text) {
   std::size_t count = 0;
   for (std::size_t position = 0; position < text.size(); ++count) DecodeCodePoint(text, position);

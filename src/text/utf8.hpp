@@ -17,6 +17,9 @@ bool IsValidUtf8(std::string_view bytes);
 // space.
 std::string_view Trim(std::string_view text);
 
+// The beginning of `text`: at most `size` bytes of it, and no part of a code point.
+std::string_view Beginning(std::string_view text, std::size_t size);
+
 // Number of code points. A byte that belongs to no well-formed sequence counts as one.
 std::size_t CountCodePoints(std::string_view text);
 

@@ -76,5 +76,14 @@ TEST(Utf8, CountCodePoints) {
   EXPECT_EQ(CountCodePoints(std::string(1 << 20, 'x')), 1U << 20);
 }
 
+TEST(Utf8, Beginning) {
+  EXPECT_EQ(Beginning("abc", 5), "abc");
+  EXPECT_EQ(Beginning("abc", 2), "ab");
+  EXPECT_EQ(Beginning("Юля", 3), "Ю");
+  EXPECT_EQ(Beginning("Юля", 4), "Юл");
+  EXPECT_EQ(Beginning("中", 2), "");
+  EXPECT_EQ(Beginning("", 0), "");
+}
+
 }  // namespace
 }  // namespace kvcrm::text
