@@ -90,9 +90,10 @@ void DuplicateWarnings::Give() {
     if (Warns(organization)) warned.emplace(organization, std::nullopt);
   }
   if (warned.empty()) return;
+  DuplicateChoice* call = DuplicateChoice::Current();
+  if (call != nullptr && call->told_to_scan()) return;
   if (count_ > kMost) {
-    DuplicateChoice* call = DuplicateChoice::Current();
-    if (call != nullptr && !call->TellToScan()) return;
+    if (call != nullptr) call->TellToScan();
     Notice("many leads were written at once and not compared with others", "",
            "Look for their duplicates with scan_duplicates().");
     return;

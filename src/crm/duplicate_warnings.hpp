@@ -15,8 +15,8 @@ enum class OnDuplicate { kAllow, kWarn, kBlock };
 // nullopt: what the organization's policy says. Throws 22023 for an unknown word.
 std::optional<OnDuplicate> ParseOnDuplicate(const std::optional<std::string>& text);
 
-// Marks the statements of one call that chose for itself what becomes of duplicates. Within it a hint to scan
-// is given once, however many statements the call takes.
+// Marks the statements of one call that chose for itself what becomes of duplicates. Once a statement of it
+// was too large to be compared, the others aren't either: an import in batches is one statement to its caller.
 class DuplicateChoice {
  public:
   explicit DuplicateChoice(std::optional<OnDuplicate> choice) : choice_(choice), outer_(innermost_) {
@@ -28,8 +28,8 @@ class DuplicateChoice {
 
   static DuplicateChoice* Current() { return innermost_; }
   std::optional<OnDuplicate> choice() const { return choice_; }
-  // True the first time.
-  bool TellToScan() { return !std::exchange(told_to_scan_, true); }
+  bool told_to_scan() const { return told_to_scan_; }
+  void TellToScan() { told_to_scan_ = true; }
 
  private:
   static DuplicateChoice* innermost_;

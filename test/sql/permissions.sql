@@ -136,6 +136,12 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.preview_merge(t.id(''own_'' || {me}), ARRAY[t.id(''merge_'' || {me})])', '{leads:merge}', '{leads:read_own,leads:update_own}', '42501', 1, 1, 1),
 ('SELECT kvcrm.undo_merge(t.id(''merge''))', '{leads:merge}', '{leads:read_all}', 'PT404', 2, 2, 2),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
+-- duplicates of one lead
+('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
+('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
+('SELECT kvcrm.explain_match(t.id(''own_'' || {me}), t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
+('SELECT count(*) FROM kvcrm.check_duplicates(''{"name": "x"}'')', '{leads:create,leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
+('SELECT kvcrm.refresh_derived()', '{settings:update}', '{}', '42501', '42501', 1, 1),
 -- leads: direct
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''own_'' || {me})', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''lead_mate'')', '{leads:read_team,leads:read_all}', '{}', 0, 1, 1, 1),
