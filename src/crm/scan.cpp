@@ -4,14 +4,16 @@
 // their place among the sorted ids, in which a pair is written down. Everything is held in plain memory, some
 // hundred bytes a lead; what is read and written passes in pieces.
 //
-// A scan runs beside people's work. It takes row locks in the order of ids, and waits for nobody who decides
-// on a pair at the same moment: such pairs are theirs. What it wrote is seen when its transaction ends.
+// A scan runs beside people's work and waits for nobody who merges leads or decides on a pair at the same
+// moment: such pairs are theirs. Two scans write pairs in the same order, the later one waits. What a scan
+// wrote is seen when its transaction ends.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
 #include <utility>
 
+#include "crm/fingerprints.hpp"
 #include "crm/match_explanation.hpp"
 #include "crm/matcher.hpp"
 #include "crm/permissions.hpp"
@@ -50,12 +52,13 @@ const pg::Statement<pg::Uuid> kFingerprints{
     "SELECT id, match_values, match_keys FROM kvcrm.lead_fingerprints WHERE organization_id = $1",
     pg::Plan::kCustom};
 
-// A lead that is locked can't be erased from the table until the scan has ended; whether it is gone from the
-// lists may still change.
+// A lead that is locked is neither merged away nor removed until the scan has ended. One that somebody is
+// merging just now is left to the next scan.
 const pg::Statement<pg::Uuid, Ids> kLockLeads{
     "scan.lock_leads",
     "SELECT id FROM kvcrm.leads WHERE organization_id = $1 AND id = ANY ($2)"
-    " AND deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL ORDER BY id FOR KEY SHARE"};
+    " AND deleted_at IS NULL AND merged_into_id IS NULL AND converted_at IS NULL ORDER BY id FOR KEY SHARE "
+    "SKIP LOCKED"};
 
 #define NEW_PAIRS " FROM unnest($2, $3, $4, $5) AS n (lead_id, other_lead_id, probability, explanation)"
 
@@ -159,8 +162,9 @@ class LeadScan {
     ReadFingerprints();
     FindPairs();
     Reconcile();
-    DeleteVanished();
+    // As in a merge: leads before pairs.
     LockLeadsOfNewPairs();
+    DeleteVanished();
     WritePairs();
     WriteCommonValues();
   }
@@ -247,7 +251,7 @@ class LeadScan {
     flush();
   }
 
-  // A new pair refers to leads that somebody may be deleting from the table; once locked they stay.
+  // A new pair refers to leads that somebody may be merging or removing; once locked they stay.
   void LockLeadsOfNewPairs() {
     progress_.Phase("locking leads of new pairs");
     std::vector<bool> wanted(ids_.size(), false);
