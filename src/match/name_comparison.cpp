@@ -74,6 +74,36 @@ bool ShareName(std::string_view a, std::string_view b) {
   return false;
 }
 
+// Whether a word may begin with the sound of an initial. One letter stands for several sounds: S. for Shukin,
+// Y. or J. for Yulia and Yakov, K. for Khariton, C. for Charles, Z. for Zhanna, T. for Tsvetkov.
+bool BeginsWith(char sound, char initial) {
+  if (sound == initial) return true;
+  switch (initial) {
+    case 'i':
+      return sound == 'x' || sound == 'y';
+    case 's':
+      return sound == 'w';
+    case 'k':
+      return sound == 'h' || sound == 'c';
+    case 'z':
+      return sound == 'j';
+    case 't':
+      return sound == 'q';
+    default:
+      return false;
+  }
+}
+
+bool IsInitialOf(const Token& initial, const Token& word) {
+  if (BeginsWith(word.text[0], initial.text[0])) return true;
+  if (word.kind != 'N') return false;
+  // Of Sasha, A. too.
+  for (std::size_t i = 0; i < word.full.size(); ++i) {
+    if ((i == 0 || word.full[i - 1] == ',') && BeginsWith(word.full[i], initial.text[0])) return true;
+  }
+  return false;
+}
+
 // What a word weighs in the similarity.
 double WeightOf(char kind) {
   switch (kind) {
@@ -106,7 +136,9 @@ constexpr double kAgreement = 0.6;
 
 double Closeness(const Token& a, const Token& b) {
   const std::size_t longer = std::max(a.text.size(), b.text.size());
-  const int limit = longer >= 6 ? 2 : longer >= 4 ? 1 : 0;
+  // Short family names are too close to each other, short given names only when both are known.
+  const bool is_short = longer == 3 && a.kind != 'F' && b.kind != 'F' && (a.kind != 'N' || b.kind != 'N');
+  const int limit = longer >= 6 ? 2 : longer >= 4 || is_short ? 1 : 0;
   if (longer >= 3 && a.text.size() == b.text.size() && EqualLoosely(a.text, b.text)) return 0.92;
   if (limit == 0) return 0;
   const std::uint32_t differing = a.letters ^ b.letters;
@@ -137,6 +169,11 @@ class Alignment {
     const double extra = std::max(left_weight, right_weight) - conflict;
     double similarity = agreed_ / (weight_ + 1.5 * conflict + 0.12 * extra);
     if (words_ == 0) return {NameLevel::kDifferent, 0.3 * similarity};
+    // Pavel Alekseevich and Pavel Petrov: neither says what the other leaves out.
+    if (left == 1 && right == 1 && given_ && !contradicted_ &&
+        (LeftIs(first_, 'P') ? LeftIs(second_, 'F') : LeftIs(first_, 'F') && LeftIs(second_, 'P'))) {
+      return {NameLevel::kPartial, 0.62};
+    }
     if ((left > 0 && right > 0) || contradicted_) {
       if (family_) return {NameLevel::kFamilyOnly, similarity};
       return {given_ ? NameLevel::kGivenOnly : NameLevel::kDifferent, similarity};
@@ -154,6 +191,12 @@ class Alignment {
     int count = 0;
     for (int i = 0; i < name.count; ++i) count += !name.tokens[i].matched && name.tokens[i].kind != 'X';
     return count;
+  }
+
+  // Whether a word of this kind is left.
+  static bool LeftIs(const Name& name, char kind) {
+    return std::any_of(name.tokens, name.tokens + name.count,
+                       [&](const Token& token) { return !token.matched && token.kind == kind; });
   }
 
   static double LeftWeight(const Name& name) {
@@ -221,9 +264,8 @@ class Alignment {
     }
     if (first_.initials != 0 || second_.initials != 0) {
       Pair([&](const Token& x, const Token& y) {
-        return (x.kind == 'I') != (y.kind == 'I') && x.kind != 'X' && y.kind != 'X' && x.text[0] == y.text[0]
-                   ? 0.7
-                   : 0.0;
+        if ((x.kind == 'I') == (y.kind == 'I') || x.kind == 'X' || y.kind == 'X') return 0.0;
+        return (x.kind == 'I' ? IsInitialOf(x, y) : IsInitialOf(y, x)) ? 0.7 : 0.0;
       });
     }
     const int left = Left(first_), right = Left(second_);
