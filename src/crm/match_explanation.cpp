@@ -70,7 +70,7 @@ pg::Json Build(const match::Comparison& comparison, const match::Model& model, c
   return pg::Call([&] {
     Writer json;
     json.Begin(WJB_BEGIN_OBJECT);
-    json.Put("prior", Number(model.prior, kBitsDigits));
+    json.Put("prior", Number(comparison.prior, kBitsDigits));
     json.Key("fields");
     json.Begin(WJB_BEGIN_ARRAY);
     for (const match::Evidence& evidence : comparison.evidence) {

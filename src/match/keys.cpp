@@ -62,6 +62,8 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325ULL;
 };
 
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
 // The subscriber's number without country code or trunk prefix, as far as that can be told without a
 // numbering plan: the last ten digits.
 std::string_view Subscriber(std::string_view phone) {
@@ -69,29 +71,41 @@ std::string_view Subscriber(std::string_view phone) {
   return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
 }
 
-// The parts of a name by which keys are made: family name and given name, which may have been mistaken for
-// each other, as skeletons without repetition, and the initials of both. Initials are known also where the
-// given name isn't.
+// The parts of a name by which keys are made, as skeletons without repetition: family name and given name, which may
+// have been mistaken for each other, so that all words count alike but patronymics and particles (text/person_name.cpp
+// describes the stored form). A nickname is taken for the first full name it stands for.
 struct NameParts {
   std::array<std::string, 2> parts;
   std::size_t count = 0;
-  std::array<char, 2> initials = {};
+  std::array<char, 2> initials = {};  // in order; also of words that are nothing but an initial
 
   explicit NameParts(std::string_view stored) {
-    const std::string_view family = FamilyName(stored), given = GivenName(stored);
-    for (const std::string_view part : {family, given}) {
-      std::string skeleton = text::Skeleton(part);
-      if (skeleton.size() < 2 || (count > 0 && parts[0] == skeleton)) continue;
-      parts[count++] = std::move(skeleton);
+    std::string patronymic;
+    std::size_t letters = 0;
+    for (std::size_t start = 0; start < stored.size();) {
+      const std::size_t end = std::min(stored.find(' ', start), stored.size());
+      std::string_view word = stored.substr(start, end - start);
+      start = end + 1;
+      if (word.size() < 2) continue;
+      const char kind = word.front();
+      word.remove_prefix(1);
+      if (kind == 'F' || kind == 'G' || kind == 'N') {
+        if (const std::size_t full = word.find('='); full != std::string_view::npos) {
+          word.remove_prefix(full + 1);
+          word = word.substr(0, word.find(','));
+        }
+        std::string skeleton = text::Skeleton(word);
+        if (letters < 2 && !word.empty()) initials[letters++] = word.front();
+        if (skeleton.empty() || count == 2 || (count == 1 && parts[0] == skeleton)) continue;
+        parts[count++] = std::move(skeleton);
+      } else if (kind == 'I') {
+        if (letters < 2) initials[letters++] = word.front();
+      } else if (kind == 'P' && patronymic.empty()) {
+        patronymic = text::Skeleton(word);
+      }
     }
-    if (family.empty()) return;
-    initials[0] = family.front();
-    if (!given.empty()) {
-      initials[1] = given.front();
-    } else if (const std::size_t initial = stored.find(" I"); initial + 2 < stored.size()) {
-      initials[1] = stored[initial + 2];
-    }
-    if (initials[1] == 0) initials = {};
+    if (count == 0 && !patronymic.empty()) parts[count++] = std::move(patronymic);
+    if (letters < 2) initials = {};
     if (initials[1] < initials[0]) std::swap(initials[0], initials[1]);
   }
 };
@@ -155,19 +169,34 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
         add(Kind::kCompanyAndInitials, company, std::string_view(name.initials.data(), 2));
       if (name.count == 0) add(Kind::kCompanyAndName, company, std::string_view());
     } else {
-      // A long name or an address rarely is written twice the same: its longest words stand for it.
+      // A long name or an address rarely is written twice the same: its longest words stand for it, and its numbers.
+      std::array<std::string, 2> longest;
+      std::string_view number;
+      std::string numbers;
       std::array<std::string_view, kMaxCoreWords> sorted = words.words;
       std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(words.count),
-                [](std::string_view a, std::string_view b) {
-                  return a.size() != b.size() ? a.size() > b.size() : a < b;
+                [](std::string_view x, std::string_view y) {
+                  return x.size() != y.size() ? x.size() > y.size() : x < y;
                 });
-      const std::string first = text::Skeleton(sorted[0]), second = text::Skeleton(sorted[1]);
-      for (std::size_t i = 0; i < name.count; ++i) {
-        add(Kind::kCompanyAndName, std::string_view(first), std::string_view(name.parts[i]));
-        add(Kind::kCompanyAndName, std::string_view(second), std::string_view(name.parts[i]));
+      std::size_t found = 0;
+      for (std::size_t i = 0; i < words.count; ++i) {
+        const std::string_view word = sorted[i];
+        if (IsDigit(word.front())) {
+          if (number.empty()) number = word;
+          numbers.append(word).push_back(' ');
+        } else if (found < 2) {
+          longest[found++] = text::Skeleton(word);
+        }
       }
-      add(Kind::kCompanyWords, std::string_view(std::min(first, second)),
-          std::string_view(std::max(first, second)));
+      std::sort(longest.begin(), longest.end());
+      for (std::size_t i = 0; i < name.count; ++i) {
+        for (const std::string& word : longest) {
+          if (!word.empty()) add(Kind::kCompanyAndName, std::string_view(word), std::string_view(name.parts[i]));
+        }
+        if (!number.empty()) add(Kind::kCompanyAndName, number, std::string_view(name.parts[i]));
+      }
+      if (numbers.size() > number.size() + 1) add(Kind::kCompanyWords, std::string_view(numbers));
+      if (found == 2) add(Kind::kCompanyWords, std::string_view(longest[0]), std::string_view(longest[1]));
     }
   }
 

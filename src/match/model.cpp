@@ -32,6 +32,7 @@ enum : int {
   kCompanyOtherForm,
   kCompanyTypo,
   kCompanyPartial,
+  kCompanySomeWords,
   kCompanyDifferent,
   kCompanyMissing,
   kEmailExact,
@@ -44,6 +45,7 @@ enum : int {
   kEmailMissing,
   kPhoneExact,
   kPhoneSameFirm,
+  kPhoneSwitchboard,
   kPhoneTypo,
   kPhoneDifferent,
   kPhoneMissing,
@@ -60,22 +62,46 @@ enum : int {
 // the second has a level of its own with the little that it adds: weights may be added up only for fields
 // that are independent.
 constexpr Level kLevels[] = {
-    {"name", "exact", 12.0},      {"name", "equivalent", 11.0},   {"name", "typo", 9.0},
-    {"name", "initials", 6.5},    {"name", "partial", 4.0},       {"name", "family_only", -4.0},
-    {"name", "given_only", -5.0}, {"name", "different", -10.0},   {"name", "missing", 0.0},
+    {"name", "exact", 12.5},  //
+    {"name", "equivalent", 11.5},  //
+    {"name", "typo", 10.0},  //
+    {"name", "initials", 9.0},  //
+    {"name", "partial", 6.0},  //
+    {"name", "family_only", -4.0},  //
+    {"name", "given_only", -4.0},  //
+    {"name", "different", -11.0},  //
+    {"name", "missing", 0.0},  //
 
-    {"company", "exact", 9.0},    {"company", "other_form", 6.0}, {"company", "typo", 8.0},
-    {"company", "partial", 4.0},  {"company", "different", -2.5}, {"company", "missing", 0.0},
+    {"company", "exact", 11.0},  //
+    {"company", "other_form", 8.0},  //
+    {"company", "typo", 9.0},  //
+    {"company", "partial", 4.0},  //
+    {"company", "some_words", 3.0},  //
+    {"company", "different", -4.5},  //
+    {"company", "missing", 0.0},  //
 
-    {"email", "exact", 13.0},     {"email", "role", 3.0},         {"email", "typo", 9.0},
-    {"email", "local_part", 3.0}, {"email", "domain", 5.0},       {"email", "colleague", -1.0},
-    {"email", "different", -1.5}, {"email", "missing", 0.0},
+    {"email", "exact", 14.0},  //
+    {"email", "role", 2.0},  //
+    {"email", "typo", 11.0},  //
+    {"email", "local_part", 1.5},  //
+    {"email", "domain", 6.0},  //
+    {"email", "colleague", -1.0},  //
+    {"email", "different", -2.0},  //
+    {"email", "missing", 0.0},  //
 
-    {"phone", "exact", 12.0},     {"phone", "same_firm", 5.0},    {"phone", "typo", 8.0},
-    {"phone", "different", -1.5}, {"phone", "missing", 0.0},
+    {"phone", "exact", 13.0},  //
+    {"phone", "same_firm", 5.0},  //
+    {"phone", "switchboard", 1.0},  //
+    {"phone", "typo", 9.0},  //
+    {"phone", "different", -2.0},  //
+    {"phone", "missing", 0.0},  //
 
-    {"inn", "exact", 8.0},        {"inn", "same_firm", 1.0},      {"inn", "typo", 3.0},
-    {"inn", "different", -6.0},   {"inn", "unclear", -2.0},       {"inn", "missing", 0.0},
+    {"inn", "exact", 9.0},  //
+    {"inn", "same_firm", 0.5},  //
+    {"inn", "typo", 3.0},  //
+    {"inn", "different", -7.0},  //
+    {"inn", "unclear", -3.0},  //
+    {"inn", "missing", 0.0},  //
 };
 static_assert(std::size(kLevels) == kLevelCount);
 
@@ -84,35 +110,37 @@ constexpr double kPrior = -15.6;
 
 // --- How common a value is ---
 
-// In what share of records a value occurs that nothing is known about: what the weights above were meant for.
+// In what share of the records of a typical organization a value occurs that is neither rare nor common: what the
+// weights above are meant for.
 constexpr double kTypicalShare[kValueCount] = {
-    1.0 / 400,         // family name
-    1.0 / 60,          // given name
-    1.0 / 2000,        // company
-    1.0 / 2000,        // domain
-    0,          0, 0,  // e-mail, phone, INN: shares say nothing, they are counted (below)
+    1.0 / 400,              // family name
+    1.0 / 60,               // given name
+    1.0 / 2000,             // company
+    1.0 / 2000,             // domain
+    2.0 / kTypicalRecords,  // e-mail: the two records that are compared
+    2.0 / kTypicalRecords,  // phone
+    3.0 / kTypicalRecords,  // INN
 };
 // Shares are counted as if that many records with typical values had been seen before.
 constexpr double kImaginaryRecords = 500;
 // No value's frequency changes a weight by more. Bits.
-constexpr double kMostAdjustment = 4;
+constexpr double kMostAdjustment = 8;
 
-double Clamped(double bits) { return std::clamp(bits, -kMostAdjustment, kMostAdjustment); }
-
+// The weight of an agreement is log2(m/u), and u, the chance that two records agree on this value, is its share.
 double Adjustment(const Frequencies& frequencies, Value value) {
   const auto slot = static_cast<std::size_t>(value);
   const double typical = kTypicalShare[slot], records = frequencies.records;
   if (records == 0) return 0;
-  const double count = std::max<double>(frequencies.of[slot], 1);
+  // At least the two that are compared have it.
+  const double count = std::max<double>(frequencies.of[slot], 2);
   const double share = (count + typical * kImaginaryRecords) / (records + kImaginaryRecords);
-  return Clamped(std::log2(typical / share));
+  return std::clamp(std::log2(typical / share), -kMostAdjustment, kMostAdjustment);
 }
 
-// Of a value that belongs to one person: it loses by every further record beyond a few.
-double SharedAdjustment(const Frequencies& frequencies, Value value) {
-  constexpr double kUsual = 3;
-  const double count = frequencies.of[static_cast<std::size_t>(value)];
-  return count <= kUsual ? 0 : Clamped(-std::log2(count / kUsual));
+double PriorOf(const Frequencies& frequencies, const Model& model) {
+  if (frequencies.records == 0) return model.prior;
+  return model.prior -
+         std::log2((frequencies.records + kImaginaryRecords) / (kTypicalRecords + kImaginaryRecords));
 }
 
 // --- Fields ---
@@ -129,7 +157,7 @@ Found FindName(const Record& a, const Record& b, const Frequencies& frequencies)
     const std::string_view family = FamilyName(a.name), given = GivenName(a.name);
     if (!family.empty() && family == FamilyName(b.name)) bits += Adjustment(frequencies, Value::kFamilyName);
     if (!given.empty() && given == GivenName(b.name)) bits += Adjustment(frequencies, Value::kGivenName);
-    return Clamped(bits);
+    return bits;
   };
   switch (comparison.level) {
     case NameLevel::kExact:
@@ -154,6 +182,15 @@ Found FindName(const Record& a, const Record& b, const Frequencies& frequencies)
   return {kNameMissing};
 }
 
+// In names of many words, as addresses and full names of institutions are, what agrees by chance is little.
+constexpr double kSomeWords = 0.2;
+constexpr std::ptrdiff_t kManyWords = 4;
+
+bool IsLong(std::string_view company) {
+  const std::string_view core = CompanyCore(company);
+  return std::count(core.begin(), core.end(), ' ') + 1 >= kManyWords;
+}
+
 Found FindCompany(const Record& a, const Record& b, const Frequencies& frequencies) {
   const CompanyComparison comparison = CompareCompanies(a.company, b.company);
   switch (comparison.level) {
@@ -166,7 +203,8 @@ Found FindCompany(const Record& a, const Record& b, const Frequencies& frequenci
     case CompanyLevel::kPartial:
       return {kCompanyPartial};
     case CompanyLevel::kDifferent:
-      return {kCompanyDifferent};
+      return {comparison.similarity >= kSomeWords && IsLong(a.company) && IsLong(b.company) ? kCompanySomeWords
+                                                                                            : kCompanyDifferent};
     case CompanyLevel::kMissing:
       break;
   }
@@ -197,7 +235,7 @@ Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequenc
   const EmailAddress x(a.email), y(b.email);
   if (a.email == b.email) {
     if (IsRole(x.local)) return {kEmailRole};
-    return {kEmailExact, SharedAdjustment(frequencies, Value::kEmail)};
+    return {kEmailExact, Adjustment(frequencies, Value::kEmail)};
   }
   const bool role = IsRole(x.local) || IsRole(y.local);
   if (!role && IsEmailTypo(x, y)) return {kEmailTypo};
@@ -212,10 +250,13 @@ std::string_view Subscriber(std::string_view phone) {
   return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
 }
 
-Found FindPhone(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
+Found FindPhone(const Record& a, const Record& b, bool same_firm, bool other_person, const Frequencies& frequencies) {
   if (a.phone.empty() || b.phone.empty()) return {kPhoneMissing};
   const std::string_view x = Subscriber(a.phone), y = Subscriber(b.phone);
-  if (x == y) return {same_firm ? kPhoneSameFirm : kPhoneExact, SharedAdjustment(frequencies, Value::kPhone)};
+  if (x == y) {
+    if (same_firm && other_person) return {kPhoneSwitchboard};
+    return {same_firm ? kPhoneSameFirm : kPhoneExact, Adjustment(frequencies, Value::kPhone)};
+  }
   if (std::min(x.size(), y.size()) >= 7 && EditDistance(x, y, 1) <= 1) return {kPhoneTypo};
   return {kPhoneDifferent};
 }
@@ -223,7 +264,7 @@ Found FindPhone(const Record& a, const Record& b, bool same_firm, const Frequenc
 Found FindInn(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
   if (a.inn.empty() || b.inn.empty()) return {kInnMissing};
   if (a.inn == b.inn)
-    return {same_firm ? kInnSameFirm : kInnExact, SharedAdjustment(frequencies, Value::kInn)};
+    return same_firm ? Found{kInnSameFirm} : Found{kInnExact, Adjustment(frequencies, Value::kInn)};
   const bool valid = text::IsValidInn(a.inn) && text::IsValidInn(b.inn);
   if (valid) return {kInnDifferent};
   return {EditDistance(a.inn, b.inn, 1) <= 1 ? kInnTypo : kInnUnclear};
@@ -240,9 +281,11 @@ double Assess(const Record& a, const Record& b, const Frequencies& frequencies, 
   bool same_firm = company == kCompanyExact || company == kCompanyOtherForm || company == kCompanyTypo;
   found[2] = FindEmail(a, b, same_firm, frequencies);
   same_firm = same_firm || found[2].level == kEmailDomain;
-  found[3] = FindPhone(a, b, same_firm, frequencies);
+  const int name = found[0].level;
+  const bool other_person = name == kNameFamilyOnly || name == kNameGivenOnly || name == kNameDifferent;
+  found[3] = FindPhone(a, b, same_firm, other_person, frequencies);
   found[4] = FindInn(a, b, same_firm, frequencies);
-  double weight = model.prior;
+  double weight = PriorOf(frequencies, model);
   for (const Found& field : found)
     weight += model.weights[static_cast<std::size_t>(field.level)] + field.adjustment;
   return weight;
@@ -267,6 +310,7 @@ const Model& ShippedModel() {
 Comparison Compare(const Record& a, const Record& b, const Frequencies& frequencies, const Model& model) {
   std::array<Found, kFieldCount> found;
   Comparison comparison;
+  comparison.prior = PriorOf(frequencies, model);
   comparison.weight = Assess(a, b, frequencies, model, found);
   comparison.probability = ProbabilityOf(comparison.weight);
   comparison.evidence.reserve(kFieldCount);

@@ -23,8 +23,11 @@ struct Level {
 // weights stand beside their origin in model.cpp.
 const std::vector<Level>& Levels();
 
+// The more records, the fewer of their pairs are duplicates: the prior falls by a bit whenever they double.
+inline constexpr double kTypicalRecords = 10000;
+
 struct Model {
-  double prior;                 // weight before anything is compared, bits (log2 of the odds)
+  double prior;  // weight before anything is compared, in an organization of kTypicalRecords; bits
   std::vector<double> weights;  // by index into Levels()
 };
 const Model& ShippedModel();
@@ -40,6 +43,7 @@ struct Evidence {
 };
 
 struct Comparison {
+  double prior;                    // the model's, adjusted to the number of records, bits
   std::vector<Evidence> evidence;  // one per compared field, in the order of the waterfall
   double weight;                   // prior + all evidence, bits
   double probability;              // 2^weight / (1 + 2^weight)

@@ -29,6 +29,15 @@ double Logistic(double bits) { return 1 / (1 + std::exp2(-bits)); }
 
 }  // namespace
 
+Label LabelOf(const Comparison& comparison, const Model& model, bool duplicate) {
+  Label label{.levels = {}, .duplicate = duplicate, .offset = comparison.weight - model.prior};
+  for (const Evidence& evidence : comparison.evidence) {
+    label.levels.push_back(evidence.level);
+    label.offset -= model.weights[static_cast<std::size_t>(evidence.level)];
+  }
+  return label;
+}
+
 Training Train(const std::vector<Label>& labels, const Model& start) {
   Training training;
   training.model = start;
@@ -39,7 +48,7 @@ Training Train(const std::vector<Label>& labels, const Model& start) {
   std::vector<double> sums;  // bits of each label under the current weights
   std::vector<std::vector<std::size_t>> of_level(levels);
   for (const Label& label : labels) {
-    double sum = model.prior;
+    double sum = model.prior + label.offset;
     for (const int level : label.levels) {
       if (level < 0 || static_cast<std::size_t>(level) >= levels) continue;
       of_level[static_cast<std::size_t>(level)].push_back(used.size());

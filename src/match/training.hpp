@@ -11,7 +11,11 @@ namespace kvcrm::match {
 struct Label {
   std::vector<int> levels;  // indexes into Levels()
   bool duplicate;
+  double offset = 0;  // bits that aren't learnt: how common the values are, how many records there are
 };
+
+// The label of a pair that was compared under `model`.
+Label LabelOf(const Comparison& comparison, const Model& model, bool duplicate);
 
 // Fewer decisions of either kind than this say too little.
 inline constexpr int kLeastLabels = 20;
