@@ -24,6 +24,9 @@ enum class Kind : std::uint8_t {
   kDomainAndName,
   kFullName,
   kCompanyWords,
+  kLocalPart,
+  kDomain,
+  kNamePart,
   kValue = 64,  // + Value
 };
 
@@ -170,33 +173,51 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
       if (name.count == 0) add(Kind::kCompanyAndName, company, std::string_view());
     } else {
       // A long name or an address rarely is written twice the same: its longest words stand for it, and its numbers.
-      std::array<std::string, 2> longest;
-      std::string_view number;
-      std::string numbers;
       std::array<std::string_view, kMaxCoreWords> sorted = words.words;
       std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(words.count),
                 [](std::string_view x, std::string_view y) {
                   return x.size() != y.size() ? x.size() > y.size() : x < y;
                 });
+      std::array<std::string, 3> longest;
       std::size_t found = 0;
+      std::string_view number;
+      std::string numbers;
       for (std::size_t i = 0; i < words.count; ++i) {
         const std::string_view word = sorted[i];
         if (IsDigit(word.front())) {
           if (number.empty()) number = word;
           numbers.append(word).push_back(' ');
-        } else if (found < 2) {
-          longest[found++] = text::Skeleton(word);
+        } else if (found < longest.size()) {
+          longest[found++] = text::Skeleton(word).substr(0, 4);
         }
       }
-      std::sort(longest.begin(), longest.end());
-      for (std::size_t i = 0; i < name.count; ++i) {
-        for (const std::string& word : longest) {
-          if (!word.empty()) add(Kind::kCompanyAndName, std::string_view(word), std::string_view(name.parts[i]));
+      // Initials outlive a slip of the pen in the name; a name of one word has none.
+      const auto add_with_name = [&](std::string_view value) {
+        if (name.initials[0] != 0) {
+          add(Kind::kCompanyAndInitials, value, std::string_view(name.initials.data(), 2));
+        } else if (name.count > 0) {
+          add(Kind::kCompanyAndName, value, std::string_view(name.parts[0]));
         }
-        if (!number.empty()) add(Kind::kCompanyAndName, number, std::string_view(name.parts[i]));
+      };
+      for (std::size_t i = 0; i < found; ++i) { add_with_name(longest[i]); for (std::size_t j = 0; j < name.count; ++j) add(Kind::kCompanyAndName, std::string_view(longest[i]), std::string_view(name.parts[j]).substr(0, 3)); }
+      if (!number.empty()) {
+        add_with_name(number);
+        for (std::size_t i = 0; i < name.count; ++i)
+          add(Kind::kCompanyAndName, number, std::string_view(name.parts[i]).substr(0, 3));
       }
       if (numbers.size() > number.size() + 1) add(Kind::kCompanyWords, std::string_view(numbers));
-      if (found == 2) add(Kind::kCompanyWords, std::string_view(longest[0]), std::string_view(longest[1]));
+      for (std::size_t i = 1; i < found; ++i) {
+        const auto& [x, y] = std::minmax(longest[0], longest[i]);
+        add(Kind::kCompanyWords, std::string_view(x), std::string_view(y));
+      }
+    }
+  } else {
+    // Without a company a record has few keys: single words have to do. In a large organization most of them are
+    // beyond the cap.
+    for (std::size_t i = 0; i < name.count; ++i) add(Kind::kNamePart, std::string_view(name.parts[i]));
+    if (const EmailAddress email(record.email); !email.domain.empty()) {
+      if (!IsFreeMail(email.domain)) add(Kind::kDomain, email.domain);
+      if (!IsRole(email.local)) add(Kind::kLocalPart, email.local);
     }
   }
 

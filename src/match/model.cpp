@@ -23,7 +23,8 @@ enum : int {
   kNameEquivalent,
   kNameTypo,
   kNameInitials,
-  kNamePartial,
+  kNameFamilyAlone,
+  kNameGivenAlone,
   kNameFamilyOnly,
   kNameGivenOnly,
   kNameDifferent,
@@ -32,7 +33,10 @@ enum : int {
   kCompanyOtherForm,
   kCompanyTypo,
   kCompanyPartial,
+  kCompanyMostWords,
   kCompanySomeWords,
+  kCompanyFewWords,
+  kCompanyNoWords,
   kCompanyDifferent,
   kCompanyMissing,
   kEmailExact,
@@ -66,27 +70,31 @@ constexpr Level kLevels[] = {
     {"name", "equivalent", 11.5},  //
     {"name", "typo", 10.0},  //
     {"name", "initials", 9.0},  //
-    {"name", "partial", 6.0},  //
-    {"name", "family_only", -4.0},  //
-    {"name", "given_only", -4.0},  //
-    {"name", "different", -11.0},  //
+    {"name", "family_alone", 6.5},  //
+    {"name", "given_alone", 3.5},  //
+    {"name", "family_only", -1.5},  //
+    {"name", "given_only", -1.5},  //
+    {"name", "different", -8.0},  //
     {"name", "missing", 0.0},  //
 
-    {"company", "exact", 11.0},  //
-    {"company", "other_form", 8.0},  //
-    {"company", "typo", 9.0},  //
+    {"company", "exact", 12.0},  //
+    {"company", "other_form", 9.0},  //
+    {"company", "typo", 10.0},  //
     {"company", "partial", 4.0},  //
-    {"company", "some_words", 3.0},  //
-    {"company", "different", -4.5},  //
+    {"company", "most_words", 10.5},  //
+    {"company", "some_words", 6.0},  //
+    {"company", "few_words", -1.0},  //
+    {"company", "no_words", -9.5},  //
+    {"company", "different", -6.5},  //
     {"company", "missing", 0.0},  //
 
-    {"email", "exact", 14.0},  //
+    {"email", "exact", 18.0},  //
     {"email", "role", 2.0},  //
-    {"email", "typo", 11.0},  //
+    {"email", "typo", 14.0},  //
     {"email", "local_part", 1.5},  //
     {"email", "domain", 6.0},  //
     {"email", "colleague", -1.0},  //
-    {"email", "different", -2.0},  //
+    {"email", "different", -3.0},  //
     {"email", "missing", 0.0},  //
 
     {"phone", "exact", 13.0},  //
@@ -106,7 +114,7 @@ constexpr Level kLevels[] = {
 static_assert(std::size(kLevels) == kLevelCount);
 
 // Odds that a pair taken at random among ten thousand records is a duplicate: one record in five has one.
-constexpr double kPrior = -15.6;
+constexpr double kPrior = -13.5;
 
 // --- How common a value is ---
 
@@ -168,8 +176,11 @@ Found FindName(const Record& a, const Record& b, const Frequencies& frequencies)
       return {kNameTypo, adjustment()};
     case NameLevel::kInitials:
       return {kNameInitials, adjustment()};
-    case NameLevel::kPartial:
-      return {kNamePartial, adjustment()};
+    case NameLevel::kPartial: {
+      const std::string_view given = GivenName(a.name);
+      const bool alone = !given.empty() && given == GivenName(b.name);
+      return {alone ? kNameGivenAlone : kNameFamilyAlone, adjustment()};
+    }
     case NameLevel::kFamilyOnly:
       return {kNameFamilyOnly};
     case NameLevel::kGivenOnly:
@@ -182,9 +193,10 @@ Found FindName(const Record& a, const Record& b, const Frequencies& frequencies)
   return {kNameMissing};
 }
 
-// In names of many words, as addresses and full names of institutions are, what agrees by chance is little.
-constexpr double kSomeWords = 0.2;
+// In names of many words, as addresses and full names of institutions are, few words agree by chance, and few names are
+// written twice the same: how many agree says more than that some don't.
 constexpr std::ptrdiff_t kManyWords = 4;
+constexpr double kMostWords = 0.5, kSomeWords = 0.2, kFewWords = 0.08;
 
 bool IsLong(std::string_view company) {
   const std::string_view core = CompanyCore(company);
@@ -201,10 +213,13 @@ Found FindCompany(const Record& a, const Record& b, const Frequencies& frequenci
     case CompanyLevel::kTypo:
       return {kCompanyTypo};
     case CompanyLevel::kPartial:
-      return {kCompanyPartial};
     case CompanyLevel::kDifferent:
-      return {comparison.similarity >= kSomeWords && IsLong(a.company) && IsLong(b.company) ? kCompanySomeWords
-                                                                                            : kCompanyDifferent};
+      if (IsLong(a.company) && IsLong(b.company)) {
+        if (comparison.similarity < kFewWords) return {kCompanyNoWords};
+        if (comparison.similarity < kSomeWords) return {kCompanyFewWords};
+        return {comparison.similarity < kMostWords ? kCompanySomeWords : kCompanyMostWords};
+      }
+      return {comparison.level == CompanyLevel::kPartial ? kCompanyPartial : kCompanyDifferent};
     case CompanyLevel::kMissing:
       break;
   }
