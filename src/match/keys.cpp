@@ -74,9 +74,10 @@ std::string_view Subscriber(std::string_view phone) {
   return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
 }
 
-// The parts of a name by which keys are made, as skeletons without repetition: family name and given name, which may
-// have been mistaken for each other, so that all words count alike but patronymics and particles (text/person_name.cpp
-// describes the stored form). A nickname is taken for the first full name it stands for.
+// The parts of a name by which keys are made, as skeletons without repetition: family name and given name,
+// which may have been mistaken for each other, so that all words count alike but patronymics and particles
+// (text/person_name.cpp describes the stored form). A nickname is taken for the first full name it stands
+// for.
 struct NameParts {
   std::array<std::string, 2> parts;
   std::size_t count = 0;
@@ -172,7 +173,8 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
         add(Kind::kCompanyAndInitials, company, std::string_view(name.initials.data(), 2));
       if (name.count == 0) add(Kind::kCompanyAndName, company, std::string_view());
     } else {
-      // A long name or an address rarely is written twice the same: its longest words stand for it, and its numbers.
+      // A long name or an address rarely is written twice the same: its longest words stand for it, and its
+      // numbers.
       std::array<std::string_view, kMaxCoreWords> sorted = words.words;
       std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(words.count),
                 [](std::string_view x, std::string_view y) {
@@ -199,7 +201,12 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
           add(Kind::kCompanyAndName, value, std::string_view(name.parts[0]));
         }
       };
-      for (std::size_t i = 0; i < found; ++i) { add_with_name(longest[i]); for (std::size_t j = 0; j < name.count; ++j) add(Kind::kCompanyAndName, std::string_view(longest[i]), std::string_view(name.parts[j]).substr(0, 3)); }
+      for (std::size_t i = 0; i < found; ++i) {
+        add_with_name(longest[i]);
+        for (std::size_t j = 0; j < name.count; ++j)
+          add(Kind::kCompanyAndName, std::string_view(longest[i]),
+              std::string_view(name.parts[j]).substr(0, 3));
+      }
       if (!number.empty()) {
         add_with_name(number);
         for (std::size_t i = 0; i < name.count; ++i)
@@ -212,8 +219,8 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
       }
     }
   } else {
-    // Without a company a record has few keys: single words have to do. In a large organization most of them are
-    // beyond the cap.
+    // Without a company a record has few keys: single words have to do. In a large organization most of them
+    // are beyond the cap.
     for (std::size_t i = 0; i < name.count; ++i) add(Kind::kNamePart, std::string_view(name.parts[i]));
     if (const EmailAddress email(record.email); !email.domain.empty()) {
       if (!IsFreeMail(email.domain)) add(Kind::kDomain, email.domain);

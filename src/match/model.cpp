@@ -66,50 +66,50 @@ enum : int {
 // the second has a level of its own with the little that it adds: weights may be added up only for fields
 // that are independent.
 constexpr Level kLevels[] = {
-    {"name", "exact", 12.5},  //
-    {"name", "equivalent", 11.5},  //
-    {"name", "typo", 10.0},  //
-    {"name", "initials", 9.0},  //
+    {"name", "exact", 12.5},        //
+    {"name", "equivalent", 11.5},   //
+    {"name", "typo", 10.0},         //
+    {"name", "initials", 9.0},      //
     {"name", "family_alone", 6.5},  //
-    {"name", "given_alone", 3.5},  //
+    {"name", "given_alone", 3.5},   //
     {"name", "family_only", -1.5},  //
-    {"name", "given_only", -1.5},  //
-    {"name", "different", -8.0},  //
-    {"name", "missing", 0.0},  //
+    {"name", "given_only", -1.5},   //
+    {"name", "different", -8.0},    //
+    {"name", "missing", 0.0},       //
 
-    {"company", "exact", 12.0},  //
-    {"company", "other_form", 9.0},  //
-    {"company", "typo", 10.0},  //
-    {"company", "partial", 4.0},  //
+    {"company", "exact", 12.0},       //
+    {"company", "other_form", 9.0},   //
+    {"company", "typo", 10.0},        //
+    {"company", "partial", 4.0},      //
     {"company", "most_words", 10.5},  //
-    {"company", "some_words", 6.0},  //
-    {"company", "few_words", -1.0},  //
-    {"company", "no_words", -9.5},  //
-    {"company", "different", -6.5},  //
-    {"company", "missing", 0.0},  //
+    {"company", "some_words", 6.0},   //
+    {"company", "few_words", -1.0},   //
+    {"company", "no_words", -9.5},    //
+    {"company", "different", -6.5},   //
+    {"company", "missing", 0.0},      //
 
-    {"email", "exact", 18.0},  //
-    {"email", "role", 2.0},  //
-    {"email", "typo", 14.0},  //
+    {"email", "exact", 18.0},      //
+    {"email", "role", 2.0},        //
+    {"email", "typo", 14.0},       //
     {"email", "local_part", 1.5},  //
-    {"email", "domain", 6.0},  //
+    {"email", "domain", 6.0},      //
     {"email", "colleague", -1.0},  //
     {"email", "different", -3.0},  //
-    {"email", "missing", 0.0},  //
+    {"email", "missing", 0.0},     //
 
-    {"phone", "exact", 13.0},  //
-    {"phone", "same_firm", 5.0},  //
+    {"phone", "exact", 13.0},       //
+    {"phone", "same_firm", 5.0},    //
     {"phone", "switchboard", 1.0},  //
-    {"phone", "typo", 9.0},  //
-    {"phone", "different", -2.0},  //
-    {"phone", "missing", 0.0},  //
+    {"phone", "typo", 9.0},         //
+    {"phone", "different", -2.0},   //
+    {"phone", "missing", 0.0},      //
 
-    {"inn", "exact", 9.0},  //
-    {"inn", "same_firm", 0.5},  //
-    {"inn", "typo", 3.0},  //
+    {"inn", "exact", 9.0},       //
+    {"inn", "same_firm", 0.5},   //
+    {"inn", "typo", 3.0},        //
     {"inn", "different", -7.0},  //
-    {"inn", "unclear", -3.0},  //
-    {"inn", "missing", 0.0},  //
+    {"inn", "unclear", -3.0},    //
+    {"inn", "missing", 0.0},     //
 };
 static_assert(std::size(kLevels) == kLevelCount);
 
@@ -118,8 +118,8 @@ constexpr double kPrior = -13.5;
 
 // --- How common a value is ---
 
-// In what share of the records of a typical organization a value occurs that is neither rare nor common: what the
-// weights above are meant for.
+// In what share of the records of a typical organization a value occurs that is neither rare nor common: what
+// the weights above are meant for.
 constexpr double kTypicalShare[kValueCount] = {
     1.0 / 400,              // family name
     1.0 / 60,               // given name
@@ -134,7 +134,8 @@ constexpr double kImaginaryRecords = 500;
 // No value's frequency changes a weight by more. Bits.
 constexpr double kMostAdjustment = 8;
 
-// The weight of an agreement is log2(m/u), and u, the chance that two records agree on this value, is its share.
+// The weight of an agreement is log2(m/u), and u, the chance that two records agree on this value, is its
+// share.
 double Adjustment(const Frequencies& frequencies, Value value) {
   const auto slot = static_cast<std::size_t>(value);
   const double typical = kTypicalShare[slot], records = frequencies.records;
@@ -193,8 +194,8 @@ Found FindName(const Record& a, const Record& b, const Frequencies& frequencies)
   return {kNameMissing};
 }
 
-// In names of many words, as addresses and full names of institutions are, few words agree by chance, and few names are
-// written twice the same: how many agree says more than that some don't.
+// In names of many words, as addresses and full names of institutions are, few words agree by chance, and few
+// names are written twice the same: how many agree says more than that some don't.
 constexpr std::ptrdiff_t kManyWords = 4;
 constexpr double kMostWords = 0.5, kSomeWords = 0.2, kFewWords = 0.08;
 
@@ -265,7 +266,8 @@ std::string_view Subscriber(std::string_view phone) {
   return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
 }
 
-Found FindPhone(const Record& a, const Record& b, bool same_firm, bool other_person, const Frequencies& frequencies) {
+Found FindPhone(const Record& a, const Record& b, bool same_firm, bool other_person,
+                const Frequencies& frequencies) {
   if (a.phone.empty() || b.phone.empty()) return {kPhoneMissing};
   const std::string_view x = Subscriber(a.phone), y = Subscriber(b.phone);
   if (x == y) {
