@@ -16,7 +16,8 @@ enum class OnDuplicate { kAllow, kWarn, kBlock };
 std::optional<OnDuplicate> ParseOnDuplicate(const std::optional<std::string>& text);
 
 // Marks the statements of one call that chose for itself what becomes of duplicates. Once a statement of it
-// was too large to be compared, the others aren't either: an import in batches is one statement to its caller.
+// was too large to be compared, the others aren't either: an import in batches is one statement to its
+// caller.
 class DuplicateChoice {
  public:
   explicit DuplicateChoice(std::optional<OnDuplicate> choice) : choice_(choice), outer_(innermost_) {

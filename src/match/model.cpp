@@ -70,7 +70,7 @@ constexpr Level kLevels[] = {
     {"name", "equivalent", 11.5},   //
     {"name", "typo", 10.0},         //
     {"name", "initials", 9.0},      //
-    {"name", "family_alone", 6.5},  //
+    {"name", "family_alone", 6.0},  //
     {"name", "given_alone", 3.5},   //
     {"name", "family_only", -1.5},  //
     {"name", "given_only", -1.5},   //
@@ -84,7 +84,7 @@ constexpr Level kLevels[] = {
     {"company", "most_words", 10.5},  //
     {"company", "some_words", 6.0},   //
     {"company", "few_words", -1.0},   //
-    {"company", "no_words", -9.5},    //
+    {"company", "no_words", -10.0},   //
     {"company", "different", -6.5},   //
     {"company", "missing", 0.0},      //
 
@@ -234,16 +234,18 @@ std::string_view WithoutDigits(std::string_view text) {
   return text;
 }
 
-// A slip of the pen in one of two addresses. Digits don't count as slips: ivanov1 and ivanov2 are two people.
-bool IsEmailTypo(const EmailAddress& a, const EmailAddress& b) {
-  if (a.domain == b.domain) {
-    const std::size_t length = std::min(a.local.size(), b.local.size());
-    if (length < 4) return false;
-    if (WithoutDigits(a.local) == WithoutDigits(b.local)) return false;
-    return EditDistance(a.local, b.local, 2) <= (length >= 10 ? 2 : 1);
+// A slip of the pen or two in one of two addresses. Digits don't count as slips in a local part (ivanov1 and
+// ivanov2 are two people), nor one provider for another.
+bool IsEmailTypo(const Record& a, const Record& b, const EmailAddress& x, const EmailAddress& y) {
+  if (WithoutDigits(x.local) == WithoutDigits(y.local) && x.local != y.local) return false;
+  if (x.domain == y.domain) {
+    const std::size_t length = std::min(x.local.size(), y.local.size());
+    return length >= 4 && EditDistance(x.local, y.local, 2) <= (length >= 8 ? 2 : 1);
   }
-  if (a.local != b.local) return false;
-  return !(IsFreeMail(a.domain) && IsFreeMail(b.domain)) && EditDistance(a.domain, b.domain, 2) <= 2;
+  if (IsFreeMail(x.domain) && IsFreeMail(y.domain)) return false;
+  if (x.local == y.local) return EditDistance(x.domain, y.domain, 2) <= 2;
+  return std::min(a.email.size(), b.email.size()) >= 14 && EditDistance(a.email, b.email, 3) <= 3 &&
+         EditDistance(x.local, y.local, 2) <= 2;
 }
 
 Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
@@ -254,7 +256,7 @@ Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequenc
     return {kEmailExact, Adjustment(frequencies, Value::kEmail)};
   }
   const bool role = IsRole(x.local) || IsRole(y.local);
-  if (!role && IsEmailTypo(x, y)) return {kEmailTypo};
+  if (!role && IsEmailTypo(a, b, x, y)) return {kEmailTypo};
   if (x.domain == y.domain && !IsFreeMail(x.domain)) return {same_firm ? kEmailColleague : kEmailDomain};
   if (x.local == y.local && x.local.size() >= 5 && !role) return {kEmailLocalPart};
   return {kEmailDifferent};
