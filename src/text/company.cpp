@@ -5,11 +5,11 @@
 //   core      the words of the name as they sound (text/skeleton.hpp), numbers in digits
 //   forms     classes of legal forms, a letter each (text/legal_forms.hpp)
 //   common    for each word of the core "1" when many companies have it in their names, "2" when it is a city
-//   or a
-//             word like group, a letter when it is one of several synonyms (company_tables.hpp), else "0"
+//   or
+//             like group, a letter when it is one of several synonyms (text/company_tables.hpp), else "0"
 //   places    words left out of the core: cities (marked "-"), countries ("+"), words like group
-//   person    of a sole trader: the stored form of the person's name; the core is then family name and
-//   initial
+//   person    of a sole trader: the stored form of the person's name; the core is family name and initial
+//   then
 //
 // For example "ООО «Вектор-2» (Москва)" is "vektor 2|L|00|-moskva|".
 #include "text/company.hpp"
@@ -250,113 +250,140 @@ std::string PersonCore(std::string_view person) {
   return initial.empty() ? family : family + " " + initial;
 }
 
-}  // namespace
-
-std::string NormalizeCompany(std::string_view utf8) {
-  const Words words(utf8, WordsOf::kCompany);
-  const Tokens tokens(words);
-  std::size_t begin = 0, end = tokens.count;
-
+// The words [begin, end) between the legal forms, and the classes of these.
+struct Range {
+  std::size_t begin, end;
   std::string forms;
-  const auto add_form = [&](char form) {
-    if (form != 'G' && forms.find(form) == std::string::npos && forms.size() < 6) forms.push_back(form);
+};
+
+// Takes legal forms off either end, the longest phrases first; something is left.
+Range TakeForms(const Tokens& tokens) {
+  Range range{0, tokens.count, {}};
+  const auto add = [&](char form) {
+    if (form != legal_forms::kGroup && range.forms.find(form) == std::string::npos)
+      range.forms.push_back(form);
   };
-  // Forms at either end, the longest phrase first; something must be left.
   for (bool found = true; found;) {
     found = false;
-    for (std::size_t size = std::min(kMaxPhrase, end - begin); size > 0 && !found; --size) {
-      if (size == end - begin) continue;
-      if (const char form = FormOf(tokens, begin, begin + size); form != '\0') {
-        add_form(form);
-        begin += size;
+    const std::size_t words = range.end - range.begin;
+    for (std::size_t size = std::min(kMaxPhrase, words > 0 ? words - 1 : 0); size > 0 && !found; --size) {
+      if (const char first = FormOf(tokens, range.begin, range.begin + size); first != '\0') {
+        add(first);
+        range.begin += size;
         found = true;
-      } else if (const char last = FormOf(tokens, end - size, end); last != '\0') {
-        add_form(last);
-        end -= size;
+      } else if (const char last = FormOf(tokens, range.end - size, range.end); last != '\0') {
+        add(last);
+        range.end -= size;
         found = true;
       }
     }
   }
-  std::sort(forms.begin(), forms.end());
+  std::sort(range.forms.begin(), range.forms.end());
+  return range;
+}
 
+bool IsNumber(std::string_view word) { return word[0] >= '0' && word[0] <= '9'; }
+
+// What the words between the legal forms say.
+struct Parts {
   std::string core, common, places;
-  const auto append = [](std::string_view folded, std::size_t limit, std::string& to,
-                         std::string_view mark = "") {
+
+  Parts(const Tokens& tokens, const Range& range) {
+    std::array<const Known*, kMaxTokens> known;
+    // Places and the like are told apart from the name only when something distinctive is left: not in Bank
+    // of China.
+    bool distinctive = false;
+    for (std::size_t i = range.begin; i < range.end; ++i) {
+      known[i] = &Know(tokens.all_tokens[i]);
+      distinctive = distinctive || (known[i]->kind == Kind::kName && known[i]->number == 0);
+    }
+    for (std::size_t i = range.begin; i < range.end; ++i) {
+      const std::string_view word = tokens.all_tokens[i];
+      const Known& it = *known[i];
+      if (range.end - range.begin > 1 && it.kind == Kind::kFiller) continue;
+      if (i > range.begin && it.ordinal_end && IsNumber(tokens.all_tokens[i - 1])) continue;
+      if (it.number > 0) {
+        int number = it.number;
+        if (number >= 20 && number < 100 && i + 1 < range.end) {  // forty-four, forty 4
+          const int unit = UnitOf(tokens.all_tokens[i + 1], *known[i + 1]);
+          number += unit;
+          i += unit > 0 ? 1 : 0;
+        }
+        AddToCore(std::to_string(number), '0');
+      } else if (distinctive && IsPlace(it.kind)) {
+        Append(word, it.kind == Kind::kCountry ? "+" : it.kind == Kind::kCity ? "-" : "", kMaxPlaces, places);
+      } else if (IsNumber(word)) {
+        AddToCore(word.substr(std::min(word.find_first_not_of('0'), word.size() - 1)), '0');
+      } else {
+        AddToCore(word, MarkOf(it));
+      }
+    }
+  }
+
+ private:
+  // 1 to 9, or 0.
+  static int UnitOf(std::string_view word, const Known& known) {
+    if (word.size() == 1 && IsNumber(word)) return word[0] - '0';
+    return known.number < 10 ? known.number : 0;
+  }
+
+  static char MarkOf(const Known& known) {
+    if (known.synonyms != '\0') return known.synonyms;
+    switch (known.kind) {
+      case Kind::kCity:
+      case Kind::kGroup:
+        return '2';
+      case Kind::kCommon:
+      case Kind::kCountry:
+        return '1';
+      default:
+        return '0';
+    }
+  }
+
+  void AddToCore(std::string_view word, char mark) {
+    if (Append(word, "", kMaxCore, core)) common.push_back(mark);
+  }
+
+  static bool Append(std::string_view folded, std::string_view mark, std::size_t limit, std::string& to) {
     char sounds[kMaxWord];
     const std::string_view word(sounds, WriteSounds(Beginning(folded, kMaxWord), sounds));
     if (word.empty() || to.size() + word.size() + 2 > limit) return false;
     if (!to.empty()) to.push_back(' ');
     to.append(mark).append(word);
     return true;
-  };
-  std::array<const Known*, kMaxTokens> known;
-  // Places and the like are told apart from the name only when something distinctive is left: not in Bank of
-  // China.
-  bool distinctive = false;
-  for (std::size_t i = begin; i < end; ++i) {
-    known[i] = &Know(tokens.all_tokens[i]);
-    distinctive = distinctive || (known[i]->kind == Kind::kName && known[i]->number == 0);
   }
-  for (std::size_t i = begin; i < end; ++i) {
-    const std::string_view word = tokens.all_tokens[i];
-    if (end - begin > 1 && known[i]->kind == Kind::kFiller) continue;
-    const bool digits = word[0] >= '0' && word[0] <= '9';
-    if (const bool after_digits =
-            i > begin && tokens.all_tokens[i - 1][0] >= '0' && tokens.all_tokens[i - 1][0] <= '9';
-        after_digits && known[i]->ordinal_end) {
-      continue;
-    }
-    if (int number = known[i]->number; number > 0) {
-      if (number >= 20 && number < 100 && i + 1 < end) {  // forty-four, forty 4
-        const int unit = tokens.all_tokens[i + 1].size() == 1 && tokens.all_tokens[i + 1][0] > '0' &&
-                                 tokens.all_tokens[i + 1][0] <= '9'
-                             ? tokens.all_tokens[i + 1][0] - '0'
-                             : known[i + 1]->number;
-        if (unit > 0 && unit < 10) {
-          number += unit;
-          ++i;
-        }
-      }
-      if (append(std::to_string(number), kMaxCore, core)) common.push_back('0');
-      continue;
-    }
-    if (distinctive && IsPlace(known[i]->kind)) {
-      append(word, kMaxPlaces, places,
-             known[i]->kind == Kind::kCountry ? "+"
-             : known[i]->kind == Kind::kCity  ? "-"
-                                              : "");
-      continue;
-    }
-    const std::string_view spelled =
-        digits ? word.substr(std::min(word.find_first_not_of('0'), word.size() - 1)) : word;
-    if (append(spelled, kMaxCore, core)) {
-      const Known& it = *known[i];
-      common.push_back(it.synonyms != '\0'                                     ? it.synonyms
-                       : it.kind == Kind::kCity || it.kind == Kind::kGroup     ? '2'
-                       : it.kind == Kind::kCommon || it.kind == Kind::kCountry ? '1'
-                                                                               : '0');
-    }
+};
+
+// Of a sole trader's company, which bears a person's name: the stored form of that. Else empty.
+std::string PersonOf(const Words& words, const Tokens& tokens, const Range& range) {
+  std::size_t end = range.end;
+  for (; end > range.begin + 1; --end) {
+    const Kind kind = Know(tokens.all_tokens[end - 1]).kind;
+    if (!IsPlace(kind) && kind != Kind::kFiller) break;
   }
-  if (core.empty()) return {};
-  // A sole trader's company bears a person's name.
-  std::size_t name_end = end;
-  while (name_end > begin + 1 &&
-         (IsPlace(known[name_end - 1]->kind) || known[name_end - 1]->kind == Kind::kFiller)) {
-    --name_end;
+  const std::size_t first = tokens.first_word[range.begin];
+  const auto name = words.all().subspan(first, tokens.first_word[end] - first);
+  if (range.forms.find(legal_forms::kSoleTrader) == std::string::npos && !LooksLikePerson(name)) return {};
+  std::string person = NormalizePersonWords(name);
+  return person.size() <= kMaxPerson ? person : "";
+}
+
+}  // namespace
+
+std::string NormalizeCompany(std::string_view utf8) {
+  const Words words(utf8, WordsOf::kCompany);
+  const Tokens tokens(words);
+  const Range range = TakeForms(tokens);
+  Parts parts(tokens, range);
+  if (parts.core.empty()) return {};
+  const std::string person = PersonOf(words, tokens, range);
+  if (!person.empty()) {
+    parts.core = PersonCore(person);
+    parts.common.assign(static_cast<std::size_t>(std::count(parts.core.begin(), parts.core.end(), ' ')) + 1,
+                        '0');
   }
-  const auto name =
-      words.all().subspan(tokens.first_word[begin], tokens.first_word[name_end] - tokens.first_word[begin]);
-  std::string person;
-  if (forms.find(legal_forms::kSoleTrader) != std::string::npos || LooksLikePerson(name)) {
-    person = NormalizePersonWords(name);
-    if (!person.empty() && person.size() <= kMaxPerson) {
-      core = PersonCore(person);
-      common.assign(static_cast<std::size_t>(std::count(core.begin(), core.end(), ' ')) + 1, '0');
-    } else {
-      person.clear();
-    }
-  }
-  return core + "|" + forms + "|" + common + "|" + places + "|" + person;
+  return parts.core + "|" + range.forms + "|" + parts.common + "|" + parts.places + "|" + person;
 }
 
 }  // namespace kvcrm::text

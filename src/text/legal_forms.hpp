@@ -1,10 +1,10 @@
 // Legal forms of companies, by class.
 //
 // Chosen by hand from the list org_types.yml of rigour (https://github.com/opensanctions/rigour, MIT licence,
-// © OpenSanctions), from which also the classes are (its "generic" forms), and completed for Russia and its
-// neighbours. Phrases are read as names are: without regard to case, accents, script, dots and spaces between
-// single letters; so transliterations needn't be listed. In Greek, Georgian, Arabic and East Asian scripts:
-// as Fold spells them.
+// Copyright (c) 2023-2025 OpenSanctions Datenbanken GmbH), from which also the classes are (its "generic"
+// forms), and completed for Russia and its neighbours. Phrases are read as names are: without regard to case,
+// accents, script, dots and spaces between single letters; so transliterations needn't be listed. In East
+// Asian scripts: as Fold spells them.
 #pragma once
 
 #include <string_view>
@@ -19,7 +19,7 @@ struct Form {
 // kEnglish: what companies of any form call themselves abroad.
 inline constexpr char kLimited = 'L', kJointStock = 'J', kCorporation = 'C', kEnglish = 'E',
                       kSoleTrader = 'S', kPartnership = 'P', kState = 'O', kNonProfit = 'N',
-                      kCooperative = 'K', kTradingHouse = 'T', kResearch = 'R', kBank = 'B';
+                      kCooperative = 'K', kTradingHouse = 'T', kResearch = 'R', kBank = 'B', kGroup = 'G';
 
 inline constexpr Form kForms[] = {
     {kLimited,
@@ -151,7 +151,7 @@ inline constexpr Form kForms[] = {
      "АКБ;Акционерный коммерческий банк;КБ;Коммерческий банк;JSCB;Joint Stock Commercial Bank;"
      "Public Joint Stock Commercial Bank;НКБ"},
     // Groups of companies and offices: not a form, but no part of a name either.
-    {'G',
+    {kGroup,
      "ГК;Группа компаний;Группа предприятий;ГП Групп;МК;Группа;Group of Companies;Филиал;Филиал ООО;"
      "Представительство;Обособленное подразделение;ОП;Управляющая компания;УК;СК;Строительная компания;МПК;"
      "Branch;Representative Office"},

@@ -1,7 +1,7 @@
 // Names of persons: the form that matching compares.
 //
 // The stored form is a list of words, separated by spaces: family names, given names, patronymics, initials,
-// particles. Each begins with a letter that says what it is (match/stored_name.hpp reads it back):
+// particles. Each begins with a letter that says what it is (match/name_comparison.cpp reads it back):
 //
 //   F  a family name, or what most likely is one     Fivanov
 //   G  another word                                  Gjong
@@ -21,9 +21,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
-#include <vector>
 
-#include "text/fold.hpp"
 #include "text/given_names.hpp"
 #include "text/person_tables.hpp"
 #include "text/skeleton.hpp"
@@ -144,28 +142,60 @@ struct Token {
   std::string_view text() const { return {sounds, size}; }
 };
 
-// The stored form; `known_names` counts the words that are known given names or patronymics.
-std::string Store(std::span<const Word> words, int& known_names) {
-  std::array<Token, kMaxTokens> tokens;
-  std::size_t count = 0;
-  bool titles_only = true;
-  for (const Word& word : words) titles_only = titles_only && IsTitle(word.folded);
-  for (std::size_t i = 0; i < words.size() && count < kMaxTokens; ++i) {
-    const Word& word = words[i];
-    if (IsAbbreviatedTitle(words.subspan(i)) && words.size() > i + 2) {
-      ++i;
-      continue;
+// A name's words, each with what it is.
+class Tokens {
+ public:
+  explicit Tokens(std::span<const Word> words) {
+    const bool titles_only =
+        std::all_of(words.begin(), words.end(), [](const Word& word) { return IsTitle(word.folded); });
+    for (std::size_t i = 0; i < words.size() && count_ < kMaxTokens; ++i) {
+      if (words.size() > i + 2 && IsAbbreviatedTitle(words.subspan(i))) {
+        ++i;
+      } else if (titles_only || words[i].single || !IsTitle(words[i].folded)) {
+        Add(words[i]);
+      } else if (words[i].comma && count_ > 0) {
+        tokens_[count_ - 1].comma = true;
+      }
     }
-    if (!titles_only && !word.single && IsTitle(word.folded)) {
-      if (word.comma && count > 0) tokens[count - 1].comma = true;
-      continue;
+    if (Count('G') + Count('N') + Count('P') == 0) {
+      for (std::size_t i = 0; i < count_; ++i) {
+        if (tokens_[i].kind == 'X') tokens_[i].kind = 'G';
+      }
     }
-    Token& token = tokens[count];
+    if (Token* const family = FindFamily(); family != nullptr) family->kind = 'F';
+  }
+
+  std::size_t Count(char kind) const {
+    return static_cast<std::size_t>(std::count_if(tokens_.begin(), tokens_.begin() + count_,
+                                                  [&](const Token& token) { return token.kind == kind; }));
+  }
+
+  std::string Store() const {
+    std::string stored;
+    stored.reserve(count_ * 16);
+    for (const char kind : {'F', 'G', 'N', 'P', 'I', 'X'}) {
+      for (std::size_t i = 0; i < count_; ++i) {
+        const Token& token = tokens_[i];
+        if (token.kind != kind) continue;
+        const std::size_t full = token.full == nullptr || token.full->empty() ? 0 : token.full->size() + 1;
+        if (stored.size() + token.size + full + 2 > kMaxStored) continue;
+        if (!stored.empty()) stored.push_back(' ');
+        stored.push_back(kind);
+        stored.append(token.text());
+        if (full > 0) stored.append("=").append(*token.full);
+      }
+    }
+    return stored;
+  }
+
+ private:
+  void Add(const Word& word) {
+    Token& token = tokens_[count_];
     token.folded = word.folded;
     token.comma = word.comma;
     token.full = nullptr;
     token.size = WriteSounds(Beginning(word.folded, kMaxWord), token.sounds);
-    if (token.size == 0) continue;
+    if (token.size == 0) return;
     if (word.single || (word.dot && token.size <= 2)) {
       token.kind = 'I';
     } else if (IsParticle(word.folded)) {
@@ -177,53 +207,41 @@ std::string Store(std::span<const Word> words, int& known_names) {
       token.kind = found == GivenNames().end() ? 'G' : 'N';
       if (token.kind == 'N') token.full = &found->second;
     }
-    // "Shoigu Shoigu Sergey"
-    if (token.kind != 'I' && count > 0 && tokens[count - 1].text() == token.text() &&
-        tokens[count - 1].kind == token.kind) {
-      tokens[count - 1].comma |= token.comma;
-      continue;
+    // A word typed twice: "Shoigu Shoigu Sergey".
+    if (token.kind != 'I' && count_ > 0) {
+      Token& previous = tokens_[count_ - 1];
+      if (previous.kind == token.kind && previous.text() == token.text()) {
+        previous.comma |= token.comma;
+        return;
+      }
     }
-    ++count;
+    ++count_;
   }
 
-  // Which one is the family name.
-  const auto begin = tokens.begin(), end = tokens.begin() + count;
-  const auto count_of = [&](char kind) {
-    return std::count_if(begin, end, [&](const Token& token) { return token.kind == kind; });
-  };
-  if (count_of('G') + count_of('N') + count_of('P') == 0) {
-    for (auto token = begin; token != end; ++token) {
-      if (token->kind == 'X') token->kind = 'G';
+  // Of the words that are neither given names nor patronymics: the one before a comma, the one that ends like
+  // a family name, the last one.
+  Token* FindFamily() {
+    Token* last = nullptr;
+    Token* likely = nullptr;
+    for (std::size_t i = 0; i < count_; ++i) {
+      Token& token = tokens_[i];
+      if (token.kind != 'G') continue;
+      if (token.comma) return &token;
+      if (likely == nullptr && EndsLikeFamily(token.folded)) likely = &token;
+      last = &token;
     }
+    return likely != nullptr ? likely : last;
   }
-  Token* family = nullptr;
-  const auto choose = [&](auto&& is_family) {
-    for (auto token = begin; token != end && family == nullptr; ++token) {
-      if (token->kind == 'G' && is_family(*token)) family = token;
-    }
-  };
-  choose([](const Token& token) { return token.comma; });
-  choose([](const Token& token) { return EndsLikeFamily(token.folded); });
-  for (auto token = end; token != begin && family == nullptr;) {
-    if ((--token)->kind == 'G') family = token;
-  }
-  if (family != nullptr) family->kind = 'F';
 
-  known_names = static_cast<int>(count_of('N') + count_of('P'));
-  std::string stored;
-  stored.reserve(count * 16);
-  for (const char kind : {'F', 'G', 'N', 'P', 'I', 'X'}) {
-    for (auto token = begin; token != end; ++token) {
-      if (token->kind != kind) continue;
-      const std::size_t full = token->full == nullptr || token->full->empty() ? 0 : token->full->size() + 1;
-      if (stored.size() + token->size + full + 2 > kMaxStored) continue;
-      if (!stored.empty()) stored.push_back(' ');
-      stored.push_back(kind);
-      stored.append(token->text());
-      if (full > 0) stored.append("=").append(*token->full);
-    }
-  }
-  return stored;
+  std::array<Token, kMaxTokens> tokens_;
+  std::size_t count_ = 0;
+};
+
+// The stored form; `known` tells whether there are known given names or patronymics.
+std::string Store(std::span<const Word> words, bool& known) {
+  const Tokens tokens(words);
+  known = tokens.Count('N') + tokens.Count('P') > 0;
+  return tokens.Store();
 }
 
 // What somebody typed with the Latin layout on who meant to write Russian: a name in ASCII with few Latin
@@ -255,20 +273,17 @@ std::string TypedAsLatin(std::string_view utf8) {
 }  // namespace
 
 std::string NormalizePersonName(std::string_view utf8) {
-  int known_names = 0;
-  std::string stored = Store(Words(utf8, WordsOf::kPerson).all(), known_names);
-  if (known_names > 0) return stored;
+  bool known = false;
+  std::string stored = Store(Words(utf8, WordsOf::kPerson).all(), known);
+  if (known) return stored;
   if (const std::string russian = TypedAsLatin(utf8.substr(0, kMaxTyped)); !russian.empty()) {
-    std::string other = Store(Words(russian, WordsOf::kPerson).all(), known_names);
-    if (known_names > 0) return other;
+    std::string other = Store(Words(russian, WordsOf::kPerson).all(), known);
+    if (known) return other;
   }
   return stored;
 }
 
-std::string NormalizePersonWords(std::span<const Word> words) {
-  int known_names = 0;
-  return Store(words, known_names);
-}
+std::string NormalizePersonWords(std::span<const Word> words) { return Tokens(words).Store(); }
 
 bool LooksLikePerson(std::span<const Word> words) {
   if (words.size() < 2 || words.size() > 4) return false;
