@@ -33,6 +33,10 @@ contact AS (
   INSERT INTO bare.customer_contacts (organization_id, customer_id, name, email, phone, "position", is_primary)
   SELECT lead.organization_id, customer.id, lead.name, lead.email, lead.phone, lead."position", true
     FROM lead, customer RETURNING *),
+fingerprint AS (
+  INSERT INTO bare.customer_fingerprints (id, organization_id, match_keys, match_values, derivation_version)
+  SELECT customer.id, f.organization_id, f.match_keys, f.match_values, f.derivation_version
+    FROM bare.lead_fingerprints f, customer WHERE f.id = $1::uuid AND f.organization_id = $2::uuid),
 identities AS (
   INSERT INTO bare.customer_identities (organization_id, kind, value, customer_id)
   SELECT lead.organization_id, v.kind, v.value, customer.id FROM lead, customer,
@@ -119,6 +123,10 @@ constexpr ClientStatement kClient[] = {
     {"client_contact",
      "INSERT INTO bare.customer_contacts (organization_id, customer_id, name, email, phone, \"position\","
      " is_primary) VALUES ($1, $2, $3, $4, $5, $6, true) RETURNING id"},
+    {"client_fingerprint",
+     "INSERT INTO bare.customer_fingerprints (id, organization_id, match_keys, match_values, "
+     "derivation_version) SELECT $3, organization_id, match_keys, match_values, derivation_version FROM "
+     "bare.lead_fingerprints WHERE id = $1 AND organization_id = $2"},
     {"client_identities",
      "INSERT INTO bare.customer_identities (organization_id, customer_id, kind, value)"
      " VALUES ($1, $2, 'email', $3), ($1, $2, 'inn', $4), ($1, $2, 'phone', $5)"},
@@ -224,6 +232,7 @@ class Converter {
             .Text(0, 0);
     const std::string contact =
         Send("client_contact", {home, customer, name, email, phone, position}, delay).Text(0, 0);
+    Send("client_fingerprint", {id, home, customer}, delay);
     Send("client_identities", {home, customer, field(13), inn, field(14)}, delay);
     Send("client_conversion",
          {home, id, customer, contact, user,
@@ -291,8 +300,8 @@ std::vector<Written> CountWritten(Connection& connection, const char* schema, co
   };
   const std::string later = "id > '" + since + "'";
   add("leads", "converted_at IS NOT NULL AND id = ANY (" + leads + ")");
-  for (const char* table : {"lead_stage_history", "customers", "customer_contacts", "customer_identities",
-                            "lead_conversions", "activity_logs"}) {
+  for (const char* table : {"lead_stage_history", "customers", "customer_contacts", "customer_fingerprints",
+                            "customer_identities", "lead_conversions", "activity_logs"}) {
     add(table, later);
   }
   add("lead_stage_history", "left_at IS NOT NULL AND lead_id = ANY (" + leads + ")");
