@@ -20,6 +20,19 @@ constexpr int kMaxParameters = 1024;
   throw kvcrm::Error(ERRCODE_INTERNAL_ERROR, std::string(what) + " failed: " + SPI_result_code_string(code));
 }
 
+// SPI leaves its own memory context current, in which all stays until the session ends; a caller who made
+// another one current, to empty it now and then, gets that back.
+class CallersContext {
+ public:
+  CallersContext() : context_(CurrentMemoryContext) {}
+  ~CallersContext() { MemoryContextSwitchTo(context_); }
+  CallersContext(const CallersContext&) = delete;
+  CallersContext& operator=(const CallersContext&) = delete;
+
+ private:
+  MemoryContext context_;
+};
+
 // Builds the plan that is kept, without sequential scans wherever an index serves: a plan made while a table
 // is small would otherwise read all of it long after it has grown.
 void BuildGenericPlan(SPIPlanPtr plan) {
@@ -36,6 +49,7 @@ void BuildGenericPlan(SPIPlanPtr plan) {
 }
 
 Rows ExecutePlanLatest(const char* name, SPIPlanPtr plan, const Value* values, int count) {
+  const CallersContext context;
   if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
   Datum datums[kMaxParameters];
   char nulls[kMaxParameters];
@@ -87,6 +101,7 @@ Cursor::~Cursor() {
 }
 
 Rows Cursor::Fetch(long count) {
+  const CallersContext context;
   Call([&] { SPI_cursor_fetch(portal_, true, count); });
   return Rows(SPI_tuptable, SPI_processed);
 }
@@ -99,6 +114,7 @@ StatementBase::StatementBase(const char* name, const char* text, Plan plan, cons
 }
 
 SPIPlanPtr StatementBase::Prepare() const {
+  const CallersContext context;
   if (prepared_ != nullptr) {
     if (plan_ == Plan::kGeneric && !SPI_plan_is_valid(prepared_)) BuildGenericPlan(prepared_);
     return prepared_;
@@ -114,6 +130,7 @@ SPIPlanPtr StatementBase::Prepare() const {
 }
 
 Rows StatementBase::Execute(const Value* values, int count) const {
+  const CallersContext context;
   SPIPlanPtr plan = Prepare();
   if (count > kMaxParameters) throw kvcrm::Error(ERRCODE_TOO_MANY_ARGUMENTS, "too many parameters");
   Datum datums[kMaxParameters];
@@ -140,7 +157,9 @@ Rows ExecuteText(const std::string& text, const Oid* types, const Value* values,
   Call([&] { SPI_freeplan(plan); });
   return rows;
 }
+
 Portal StatementBase::Open(const Value* values, int count) const {
+  const CallersContext context;
   SPIPlanPtr plan = Prepare();
   Datum datums[kMaxParameters];
   char nulls[kMaxParameters];
