@@ -38,7 +38,7 @@ SELECT test.keep('merge', id) FROM kvcrm.lead_merges;
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
     SELECT CASE
         WHEN function = 'revert_conversion' AND argument = 'lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
-        WHEN function = 'explain_match' AND argument = 'other_lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
+        WHEN function IN ('explain_match', 'dismiss_duplicate') AND argument = 'other_lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
         WHEN argument = 'candidate' THEN $q$'{"name": "Имя"}'::jsonb$q$
         WHEN argument = 'lead_id' OR argument LIKE '%lead_id' THEN quote_literal(test.id('lead')) || '::uuid'
         WHEN argument = 'survivor_id' THEN quote_literal(test.id('lead')) || '::uuid'

@@ -142,6 +142,14 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.explain_match(t.id(''own_'' || {me}), t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
 ('SELECT count(*) FROM kvcrm.check_duplicates(''{"name": "x"}'')', '{leads:create,leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT kvcrm.refresh_derived()', '{settings:update}', '{}', '42501', '42501', 1, 1),
+-- duplicates
+('SELECT kvcrm.scan_duplicates()', '{duplicates:review}', '{leads:read_all}', '42501', 1, 1, 1),
+('SELECT kvcrm.scan_duplicates()', '{leads:read_all}', '{duplicates:review}', '42501', 1, 1, 1),
+('SELECT kvcrm.dismiss_duplicate(t.id(''lead_mate''), t.id(''lead_far''))', '{duplicates:review,leads:update}', '{leads:read_all}', 'PT404', 1, 1, 1),
+('SELECT count(*) FROM kvcrm.duplicate_clusters()', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
+-- To nothing: there are no decisions yet.
+('SELECT kvcrm.train_matcher()', '{duplicates:train}', '{}', '42501', '42501', '23514', '23514'),
+('SELECT kvcrm.reset_matcher()', '{duplicates:train}', '{}', '42501', '42501', 1, 1),
 -- leads: direct
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''own_'' || {me})', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT FROM kvcrm.leads WHERE id = t.id(''lead_mate'')', '{leads:read_team,leads:read_all}', '{}', 0, 1, 1, 1),
@@ -377,6 +385,8 @@ INSERT INTO t.probes VALUES
 ('SELECT kvcrm.create_lead(''x'', organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.create_lead(''x'', stage_id => {id})', :'south_stage'),
 ('SELECT kvcrm.create_lead(''x'', assigned_to => {id})', t.id('south_rep')),
+('SELECT kvcrm.dismiss_duplicate({id}, t.id(''lead_rep''))', t.id('lead_south')),
+('SELECT kvcrm.dismiss_duplicate(t.id(''lead_rep''), {id})', t.id('lead_south')),
 ('SELECT kvcrm.assign_lead({id}, t.id(''rep''))', t.id('lead_south')),
 ('SELECT kvcrm.assign_lead({id}, t.id(''rep''), t.id(''north''))', t.id('lead_south')),
 ('SELECT kvcrm.assign_lead({id}, t.id(''rep''), t.id(''south''))', t.id('lead_south')),
