@@ -56,15 +56,14 @@ const pg::Statement<pg::Uuid, std::string, OptionalText, OptionalText, OptionalT
             " stage_id, assigned_to, estimated_value, currency, custom_fields)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, '{}')) RETURNING l"};
 
-// The leads that share a blocking key are few; the planner, who doesn't know, must not walk the organization
-// for the first of them.
-#define HAVING_THE_SAME(column)                                                                             \
-  "WITH sharing AS MATERIALIZED (SELECT f.id FROM kvcrm.lead_fingerprints f"                                \
-  "   WHERE f.match_keys @> ARRAY[$3] AND f.organization_id = $1)"                                          \
-  " SELECT l.id, l.assigned_to FROM sharing s JOIN kvcrm.leads l ON l.id = s.id AND l.organization_id = $1" \
-  " WHERE l." column                                                                                        \
-  " = $2 AND l.deleted_at IS NULL AND l.merged_into_id IS NULL"                                             \
-  " AND l.converted_at IS NULL LIMIT 1"
+// The leads that share a blocking key are few, which the planner doesn't know: it must see nothing but the
+// key, or else it walks the index of the organization.
+#define HAVING_THE_SAME(column)                                                                        \
+  "WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id FROM kvcrm.lead_fingerprints f"        \
+  "   WHERE f.match_keys @> ARRAY[$3])"                                                                \
+  " SELECT l.id, l.assigned_to FROM sharing s JOIN kvcrm.leads l ON l.id = s.id AND l.organization_id" \
+  " = $1 WHERE s.organization_id = $1 AND l." column                                                   \
+  " = $2 AND l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL LIMIT 1"
 
 using SameContact = pg::Statement<pg::Uuid, std::string, std::int64_t>;
 const SameContact kSameEmail{"leads.same_email", HAVING_THE_SAME("email_normalized")};
