@@ -39,8 +39,9 @@ void BuildGenericPlan(SPIPlanPtr plan) {
   Call([&] {
     const int level = NewGUCNestLevel();
     // A bitmap scan leaves dead index entries in the way of the next one, an index scan marks them.
-    for (const char* scan : {"enable_seqscan", "enable_bitmapscan"}) {
-      (void)set_config_option(scan, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    // A GIN index has only bitmap scans: the cost of what was to be avoided is no reason to compile the plan.
+    for (const char* setting : {"enable_seqscan", "enable_bitmapscan", "jit"}) {
+      (void)set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     }
     CachedPlan* cached = SPI_plan_get_cached_plan(plan);
     if (cached != nullptr) ReleaseCachedPlan(cached, CurrentResourceOwner);
