@@ -5,6 +5,7 @@
 #include "crm/conversion.hpp"
 
 #include "crm/audit.hpp"
+#include "crm/duplicates.hpp"
 #include "crm/errors.hpp"
 #include "crm/fingerprints.hpp"
 #include "crm/rows.hpp"
@@ -143,11 +144,6 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kContacts{
     " ON c.organization_id = l.organization_id WHERE l.id = $1 AND l.organization_id = $2 AND c.customer_id "
     "= $3"};
 
-const pg::Statement<pg::Uuid> kRequiredFields{
-    "conversion.required_fields",
-    "SELECT ARRAY(SELECT jsonb_array_elements_text(settings -> 'conversion_required'))"
-    " FROM kvcrm.organizations WHERE id = $1 AND settings ? 'conversion_required'"};
-
 const pg::Statement<pg::Uuid, pg::Uuid> kFields{
     "conversion.fields", "SELECT to_jsonb(l) FROM kvcrm.leads l WHERE id = $1 AND organization_id = $2"};
 
@@ -161,6 +157,9 @@ const pg::Statement<pg::Json> kSettingFields{
 // What a conversion needs unless the organization's settings say otherwise. "|" stands between alternatives.
 const std::vector<std::string> kDefaultRequired = {"name", "company|email|phone"};
 constexpr std::string_view kCustomPrefix = "custom_fields.";
+// Probability from which a lead is taken for somebody who is a customer already, without anybody looking.
+constexpr double kSameFrom = 0.99;
+
 constexpr const char* kRequiredSetting = "conversion_required";
 
 std::vector<std::string_view> Alternatives(std::string_view requirement) {
@@ -184,12 +183,11 @@ bool HasField(pg::Json lead, std::string_view field) {
 }
 
 // Throws 23514 that names every field the conversion lacks.
-void RequireFields(const crm::Lead& lead) {
-  const pg::Rows own = kRequiredFields(lead.caller.organization);
+void RequireFields(const crm::Lead& lead, const crm::Pipeline& pipeline) {
+  const auto& own = pipeline.conversion_required();
   // The default holds for most leads, and what was read with the lead's lock shows it.
-  if (own.empty() && (lead.company || lead.email || lead.phone)) return;
-  const std::vector<std::string> required =
-      own.empty() ? kDefaultRequired : own.Get<std::vector<std::string>>(0, 0);
+  if (!own && (lead.company || lead.email || lead.phone)) return;
+  const std::vector<std::string>& required = own ? *own : kDefaultRequired;
   const pg::Rows rows = kFields(lead.id, lead.caller.organization);
   if (rows.empty()) return;
   const auto fields = rows.Get<pg::Json>(0, 0);
@@ -240,30 +238,32 @@ bool CompatibleCompanies(const OptionalText& a, const OptionalText& b) {
   return level != match::CompanyLevel::kDifferent;
 }
 
-struct Match {
+struct Found {
   OptionalUuid customer;             // that owns one of the lead's identities
   std::vector<std::string> claimed;  // kinds that were free
+  bool all_free = true;              // nobody owns any of them
 };
 
 // Claims the lead's identities for `candidate`, then looks whose they are. Finds the customer they lead to:
 // an INN is enough by itself, e-mail and phone need a compatible company.
-Match ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const crm::Lead& lead) {
-  Match match;
+Found ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const crm::Lead& lead) {
+  Found found;
   const std::uint64_t wanted =
       static_cast<std::uint64_t>(lead.email.has_value()) + lead.inn.has_value() + lead.phone.has_value();
-  if (wanted == 0) return match;
+  if (wanted == 0) return found;
   const pg::Rows claimed = kClaim(organization, candidate, lead.email, lead.inn, lead.phone);
-  for (std::uint64_t i = 0; i < claimed.size(); ++i) match.claimed.push_back(claimed.Get<std::string>(i, 0));
-  if (claimed.size() == wanted) return match;
+  for (std::uint64_t i = 0; i < claimed.size(); ++i) found.claimed.push_back(claimed.Get<std::string>(i, 0));
+  if (claimed.size() == wanted) return found;
+  found.all_free = false;
   const pg::Rows owners = kOwners(organization, candidate, lead.email, lead.inn, lead.phone);
   for (std::uint64_t i = 0; i < owners.size(); ++i) {
     const bool by_inn = owners.Get<std::string>(i, 0) == "inn";
     if (by_inn || CompatibleCompanies(lead.company, owners.Get<OptionalText>(i, 2))) {
-      match.customer = owners.Get<pg::Uuid>(i, 1);
-      return match;
+      found.customer = owners.Get<pg::Uuid>(i, 1);
+      return found;
     }
   }
-  return match;
+  return found;
 }
 
 // A transaction that repeats its reads doesn't see a quote that was made since it began.
@@ -315,10 +315,10 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   const bool reads_customers = lead.caller.Can(Permission::kCustomersRead);
   if (lead.converted) return (reads_customers ? kCustomer : kCustomerUnread)(*lead.customer, home);
   RequireNotGone(lead);
-  RequireFields(lead);
 
   const PipelineScope stages(home);
   const Pipeline& pipeline = stages.pipeline();
+  RequireFields(lead, pipeline);
   const Stage* stage = pipeline.Find(lead.stage);
   if (stage == nullptr || !stage->is_qualified) stage = pipeline.FirstQualified();
   const pg::Uuid target_stage = stage != nullptr ? stage->id : lead.stage;
@@ -326,21 +326,24 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   const pg::Uuid created = NewUuid();
   OptionalUuid existing = named;
   const Authorized authorized;
-  Match match = ClaimOrFind(home, named ? *named : created, lead);
-  if (!named && match.customer && on_match == OnMatch::kLink) {
+  Found found = ClaimOrFind(home, named ? *named : created, lead);
+  // Nobody has its INN, e-mail or phone: a second look tells whether it still is somebody who is a customer.
+  if (!named && found.all_free && on_match != OnMatch::kCreate)
+    found.customer = CustomerLike(lead, kSameFrom);
+  if (!named && found.customer && on_match == OnMatch::kLink) {
     // The owner may be gone by the time its lock is ours, when its own conversion was reverted: then the
     // identities are free.
-    while (match.customer && kLockCustomer(*match.customer, home).empty()) {
+    while (found.customer && kLockCustomer(*found.customer, home).empty()) {
       pg::CheckForInterrupts();
-      Match again = ClaimOrFind(home, created, lead);
-      again.claimed.insert(again.claimed.end(), match.claimed.begin(), match.claimed.end());
-      match = std::move(again);
+      Found again = ClaimOrFind(home, created, lead);
+      again.claimed.insert(again.claimed.end(), found.claimed.begin(), found.claimed.end());
+      found = std::move(again);
     }
-    existing = match.customer;
+    existing = found.customer;
   }
-  if (!existing && match.customer && on_match == OnMatch::kError) {
+  if (!existing && found.customer && on_match == OnMatch::kError) {
     throw Error(ERRCODE_UNIQUE_VIOLATION, "a customer with the same INN, e-mail or phone exists")
-        .Detail(reads_customers ? "Customer " + match.customer->Text() + "." : "")
+        .Detail(reads_customers ? "Customer " + found.customer->Text() + "." : "")
         .Hint("Link to it with on_match => 'link', or pass on_match => 'create'.");
   }
   if (named && kLockCustomer(*named, home).empty()) throw Error(kNotFound, "customer not found");
@@ -354,7 +357,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   }
   if (!named) kHandOver(home, created, *existing);
   pg::Rows rows = kConvertToExisting(lead.id, home, *existing, target_stage, lead.caller.user,
-                                     !HasContact(lead, *existing), match.claimed);
+                                     !HasContact(lead, *existing), found.claimed);
   if (MayHaveQuotes(rows)) GiveCustomerToQuotes(home, lead.id, *existing);
   log.Write();
   return reads_customers ? std::move(rows) : kCustomerUnread(*existing, home);

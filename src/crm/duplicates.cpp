@@ -52,6 +52,17 @@ const pg::Statement<pg::Uuid, Keys> kLeadCandidates{"duplicates.lead_candidates"
 const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{"duplicates.customer_candidates",
                                                         SHARING_A_KEY("customer_fingerprints")};
 
+// Customers that share any key with a lead; all keys in one scan, so many rows and no more.
+const pg::Statement<pg::Uuid, pg::Uuid> kCustomersSharingKeys{
+    "duplicates.customers_sharing_keys",
+    "WITH lead AS MATERIALIZED (SELECT f.match_keys, f.match_values FROM kvcrm.lead_fingerprints f"
+    "   WHERE f.id = $1 AND f.organization_id = $2),"
+    " sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values FROM "
+    "kvcrm.customer_fingerprints f"
+    "   WHERE f.match_keys && (SELECT match_keys FROM lead))"
+    " SELECT s.id, s.match_values, lead.match_values FROM sharing s, lead WHERE s.organization_id = $2"
+    " LIMIT " KEY_CAP};
+
 // Of the candidates that are live leads, and not known to be somebody else than $3.
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>, OptionalUuid> kLeads{
     "duplicates.leads",
@@ -283,6 +294,27 @@ Sought SoughtLead(const Lead& lead) {
   if (rows.empty()) throw Error(ERRCODE_INTERNAL_ERROR, "the lead has no fingerprint");
   return {TypedFieldsAt(rows, 0, 2), rows.Get<std::string>(0, 1), rows.Get<Keys>(0, 0), lead.id,
           lead.customer};
+}
+
+OptionalUuid CustomerLike(const Lead& lead, double least_probability) {
+  const pg::Uuid& home = lead.caller.organization;
+  const pg::Rows candidates = kCustomersSharingKeys(lead.id, home);
+  if (candidates.empty()) return std::nullopt;
+  const auto values = candidates.Get<std::string>(0, 2);
+  const Comparer comparer(home, values);
+  const LikelyById likely =
+      LikelyAmong(candidates, true, std::nullopt, comparer, WeightOf(least_probability));
+  OptionalUuid best;
+  double weight = -HUGE_VAL;
+  if (likely.empty()) return best;
+  const pg::Rows live = kCustomers(home, IdsOf(likely));
+  for (std::uint64_t i = 0; i < live.size(); ++i) {
+    const auto id = live.Get<pg::Uuid>(i, 0);
+    if (likely.at(id).weight <= weight) continue;
+    weight = likely.at(id).weight;
+    best = id;
+  }
+  return best;
 }
 
 std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, double least_probability) {

@@ -40,6 +40,9 @@ struct Match {
   }
 };
 
+// The customer that most likely is the lead's, of at least this probability, whoever may see it.
+std::optional<pg::Uuid> CustomerLike(const Lead& lead, double least_probability);
+
 // Those of at least this probability, as the caller may know it, the likeliest first.
 std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, double least_probability);
 

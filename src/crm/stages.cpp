@@ -12,9 +12,14 @@ using namespace kvcrm;
 
 namespace {
 
-const pg::Statement<pg::Uuid> kPipeline{"stages.pipeline",
-                                        "SELECT id, is_qualified, outcome FROM kvcrm.lead_stages WHERE "
-                                        "organization_id = $1 ORDER BY order_index, id"};
+const pg::Statement<pg::Uuid> kPipeline{
+    "stages.pipeline",
+    "SELECT id, is_qualified, outcome, CASE WHEN required.fields IS NOT NULL"
+    " THEN ARRAY(SELECT jsonb_array_elements_text(required.fields)) END"
+    " FROM kvcrm.lead_stages"
+    " CROSS JOIN (SELECT (SELECT settings -> 'conversion_required' AS fields"
+    "   FROM kvcrm.organizations WHERE id = $1) AS fields) AS required"
+    " WHERE organization_id = $1 ORDER BY order_index, id"};
 
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kMoveRule{
     "stages.move_rule",
@@ -197,7 +202,9 @@ Pipeline ReadPipeline(const pg::Uuid& organization) {
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
     stages.push_back({rows.Get<pg::Uuid>(i, 0), rows.Get<bool>(i, 1), rows.Get<std::string>(i, 2)});
   }
-  return Pipeline(std::move(stages));
+  std::optional<std::vector<std::string>> required;
+  if (!rows.empty()) required = rows.Get<std::optional<std::vector<std::string>>>(0, 3);
+  return Pipeline(std::move(stages), std::move(required));
 }
 
 MoveRule ReadMoveRule(const pg::Uuid& organization, const pg::Uuid& from, const pg::Uuid& to) {

@@ -18,9 +18,13 @@ struct Stage {
 // All stages of one organization, in the board's order: (order_index, id).
 class Pipeline {
  public:
-  explicit Pipeline(std::vector<Stage> stages) : stages_(std::move(stages)) {}
+  explicit Pipeline(std::vector<Stage> stages,
+                    std::optional<std::vector<std::string>> conversion_required = std::nullopt)
+      : stages_(std::move(stages)), conversion_required_(std::move(conversion_required)) {}
 
   const std::vector<Stage>& stages() const { return stages_; }
+  // What the organization's settings ask for before a conversion, if they do.
+  const std::optional<std::vector<std::string>>& conversion_required() const { return conversion_required_; }
   const Stage* Find(const pg::Uuid& id) const;
   const Stage* FirstOpen() const;
   const Stage* FirstQualified() const;
@@ -29,6 +33,7 @@ class Pipeline {
 
  private:
   std::vector<Stage> stages_;
+  std::optional<std::vector<std::string>> conversion_required_;
 };
 
 // A pipeline that a function has read and hands to the triggers of its statements, so that they don't read it
