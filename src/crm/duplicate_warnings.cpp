@@ -53,7 +53,7 @@ void RecordPairs(const std::map<PairKey, match::Comparison>& pairs) {
     pg::Value explanation;
     {
       const pg::InContext in(batch.context());
-      explanation = pg::ToValue(crm::ExplanationOf(comparison, crm::MatcherOf(key.organization)));
+      explanation = pg::ToValue(crm::ExplanationOf(comparison));
     }
     batch.Add({batch.Make(key.organization), batch.Make(key.first), batch.Make(key.second),
                batch.Make(comparison.probability), explanation});

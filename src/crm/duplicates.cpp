@@ -104,7 +104,7 @@ class Comparer {
   }
   pg::Json Explain(const match::Comparison& comparison, const crm::TypedFields& sought,
                    const crm::TypedFields& other) const {
-    return crm::ExplanationOf(comparison, model_, crm::Compared{sought.View(), other.View()});
+    return crm::ExplanationOf(comparison, crm::Compared{sought.View(), other.View()});
   }
   std::optional<double> MaskedProbability(const match::Comparison& comparison, std::string_view values) const;
 

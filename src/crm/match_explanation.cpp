@@ -65,7 +65,7 @@ JsonbValue TextOrNull(std::string_view text) {
   return value;
 }
 
-pg::Json Build(const match::Comparison& comparison, const match::Model& model, const crm::Compared* records) {
+pg::Json Build(const match::Comparison& comparison, const crm::Compared* records) {
   const auto& levels = match::Levels();
   return pg::Call([&] {
     Writer json;
@@ -100,13 +100,10 @@ pg::Json Build(const match::Comparison& comparison, const match::Model& model, c
 
 namespace kvcrm::crm {
 
-pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model) {
-  return Build(comparison, model, nullptr);
-}
+pg::Json ExplanationOf(const match::Comparison& comparison) { return Build(comparison, nullptr); }
 
-pg::Json ExplanationOf(const match::Comparison& comparison, const match::Model& model,
-                       const Compared& records) {
-  return Build(comparison, model, &records);
+pg::Json ExplanationOf(const match::Comparison& comparison, const Compared& records) {
+  return Build(comparison, &records);
 }
 
 }  // namespace kvcrm::crm

@@ -322,7 +322,7 @@ KVCRM_FUNCTION(dismiss_duplicate) {
   Comparer comparer(caller.organization, {first, second});
   const match::Comparison comparison = comparer.Compare(first, second);
   const pg::Rows dismissed = kDismiss(caller.organization, first, second, comparison.probability,
-                                      crm::ExplanationOf(comparison, comparer.model()), caller.user);
+                                      crm::ExplanationOf(comparison), caller.user);
   if (!dismissed.empty()) return crm::ReturnFirst(args, dismissed, "pair");
   const pg::Rows decided = kPair.Latest(caller.organization, first, second);
   if (!decided.empty() && decided.Get<std::string>(0, 1) == "merged") refuse();

@@ -301,7 +301,7 @@ class LeadScan {
       if (gone || (row != nullptr && !row->open)) continue;
       ++pairs_;
       const match::Comparison comparison = Compare(pair);
-      const pg::Json explanation = crm::ExplanationOf(comparison, model_);
+      const pg::Json explanation = crm::ExplanationOf(comparison);
       const bool is_new = row == nullptr;
       if (!is_new && row->probability == comparison.probability && row->explanation == HashOf(explanation))
         continue;
