@@ -67,8 +67,8 @@ SELECT is(test.answers('manager', 'bulk_move(test.ids(''x5'', ''x2''), test.stag
 
 SELECT is(test.answers('rep', 'bulk_qualify(test.ids(''mine2'', ''x2'', ''mine1'', ''mine2''))'), 'mine2:ok x2:PT404 mine1:ok mine2:ok', 'a rep converts their own');
 SELECT is((SELECT count(*) FROM kvcrm.customers), 2::bigint, 'into a customer each');
-SELECT is(test.answers('manager', 'bulk_qualify(test.ids(''mine1'', ''x5'', ''x6''))'), 'mine1:ok x5:23514 x6:23514', 'a converted lead is as it was, a gone one is refused');
-SELECT is((SELECT count(*) FROM kvcrm.customers), 2::bigint, 'and nothing is written');
+SELECT is(test.answers('manager', 'bulk_qualify(test.ids(''mine1'', ''x5'', ''x6''))'), 'mine1:ok x5:23514 x6:ok', 'a converted lead is as it was, a deleted one is refused, a merged one stands for its survivor');
+SELECT is((SELECT count(*) FROM kvcrm.customers), 3::bigint, 'which becomes a customer');
 SELECT test.leads(3, 'firm');
 UPDATE kvcrm.leads SET inn = '7707083893' WHERE name LIKE 'firm%';
 SELECT is(test.answers('manager', 'bulk_qualify(test.ids(''firm1'', ''firm2''))'), 'firm1:ok firm2:ok', 'two leads of one firm');
