@@ -203,7 +203,7 @@ class Clustering {
       for (std::size_t j = i + 1; j < size_; ++j) {
         if (LinkOf(i, j).probability >= 0) continue;
         const match::Comparison comparison = comparer.Compare(leads_[i], leads_[j]);
-        Set(i, j, {comparison.probability, comparison.weight < comparer.model().prior});
+        Set(i, j, {comparison.probability, comparison.weight < comparison.prior});
       }
     }
     const pg::Rows dismissed = kDismissedAmong(organization, leads_);

@@ -60,11 +60,6 @@ const pg::Statement<pg::Uuid, double, pg::Json, std::int32_t, std::int32_t, pg::
 const pg::Statement<pg::Uuid> kDeleteModel{"training.delete_model",
                                            "DELETE FROM kvcrm.match_models WHERE organization_id = $1"};
 
-struct Sample {
-  match::Label label;
-  double adjustment;  // bits of the comparison that no level has
-};
-
 class Labels {
  public:
   explicit Labels(const pg::Uuid& organization) : organization_(organization) {
@@ -77,15 +72,15 @@ class Labels {
     });
   }
 
-  const std::vector<Sample>& samples() const { return samples_; }
+  const std::vector<match::Label>& all() const { return labels_; }
   int duplicates() const { return duplicates_; }
-  int others() const { return static_cast<int>(samples_.size()) - duplicates_; }
+  int others() const { return static_cast<int>(labels_.size()) - duplicates_; }
 
-  // All but the samples of one fold.
+  // All but those of one fold.
   std::vector<match::Label> Without(std::size_t fold) const {
     std::vector<match::Label> labels;
-    for (std::size_t i = 0; i < samples_.size(); ++i) {
-      if (i % kFolds != fold) labels.push_back(samples_[i].label);
+    for (std::size_t i = 0; i < labels_.size(); ++i) {
+      if (i % kFolds != fold) labels.push_back(labels_[i]);
     }
     return labels;
   }
@@ -112,33 +107,28 @@ class Labels {
         crm::FrequenciesOf(organization_, match::HashValues(record, crm::BytesOf(organization_)));
     const match::Comparison comparison =
         match::Compare(record, match::Record(b), frequencies, match::ShippedModel());
-    Sample sample{{{}, duplicate}, 0};
-    for (const match::Evidence& evidence : comparison.evidence) {
-      sample.label.levels.push_back(evidence.level);
-      sample.adjustment += evidence.adjustment;
-    }
-    samples_.push_back(std::move(sample));
+    labels_.push_back(match::LabelOf(comparison, match::ShippedModel(), duplicate));
     duplicates_ += duplicate;
   }
 
   const pg::Uuid organization_;
-  std::vector<Sample> samples_;
+  std::vector<match::Label> labels_;
   int duplicates_ = 0;
 };
 
 // How well models tell the labels apart at the shipped threshold.
 class Quality {
  public:
-  void Judge(const Sample& sample, const match::Model& model) {
-    double weight = model.prior + sample.adjustment;
-    for (const int level : sample.label.levels) weight += model.weights[static_cast<std::size_t>(level)];
+  void Judge(const match::Label& label, const match::Model& model) {
+    double weight = model.prior + label.offset;
+    for (const int level : label.levels) weight += model.weights[static_cast<std::size_t>(level)];
     const double probability = match::ProbabilityOf(weight);
     const bool said = probability >= match::kShippedThreshold;
     said_ += said;
-    right_ += said && sample.label.duplicate;
-    true_ += sample.label.duplicate;
+    right_ += said && label.duplicate;
+    true_ += label.duplicate;
     constexpr double kLeast = 1e-12;
-    loss_ -= std::log2(std::max(sample.label.duplicate ? probability : 1 - probability, kLeast));
+    loss_ -= std::log2(std::max(label.duplicate ? probability : 1 - probability, kLeast));
     ++count_;
   }
   std::string Json() const {
@@ -184,8 +174,8 @@ std::string WeightsJson(const match::Model& model) {
 std::string MovesJson(const Labels& labels, const match::Model& before, const match::Model& after) {
   const auto& levels = match::Levels();
   std::vector<int> seen(levels.size(), 0);
-  for (const Sample& sample : labels.samples()) {
-    for (const int level : sample.label.levels) ++seen[static_cast<std::size_t>(level)];
+  for (const match::Label& label : labels.all()) {
+    for (const int level : label.levels) ++seen[static_cast<std::size_t>(level)];
   }
   std::vector<std::size_t> order;
   const auto move = [&](std::size_t i) { return std::abs(after.weights[i] - before.weights[i]); };
@@ -216,12 +206,11 @@ void RequireEnough(const Labels& labels) {
 std::string Diagnose(const Labels& labels, const match::Training& training, const match::Model& before) {
   const match::Model& shipped = match::ShippedModel();
   Quality was, held_out;
-  for (const Sample& sample : labels.samples()) was.Judge(sample, before);
+  for (const match::Label& label : labels.all()) was.Judge(label, before);
   for (std::size_t fold = 0; fold < kFolds; ++fold) {
     pg::CheckForInterrupts();
     const match::Model model = match::Train(labels.Without(fold), shipped).model;
-    for (std::size_t i = fold; i < labels.samples().size(); i += kFolds)
-      held_out.Judge(labels.samples()[i], model);
+    for (std::size_t i = fold; i < labels.all().size(); i += kFolds) held_out.Judge(labels.all()[i], model);
   }
   return "{\"duplicates\": " + std::to_string(labels.duplicates()) +
          ", \"others\": " + std::to_string(labels.others()) +
@@ -248,9 +237,7 @@ KVCRM_FUNCTION(train_matcher) {
   const crm::Caller caller = Trainer(args.Get<OptionalUuid>(0));
   const Labels labels(caller.organization);
   RequireEnough(labels);
-  std::vector<match::Label> all;
-  for (const Sample& sample : labels.samples()) all.push_back(sample.label);
-  const match::Training training = match::Train(all, match::ShippedModel());
+  const match::Training training = match::Train(labels.all(), match::ShippedModel());
   const match::Model before = crm::MatcherOf(caller.organization);
   const pg::Json diagnostics = pg::ParseJson(Diagnose(labels, training, before));
   kPutModel(caller.organization, training.model.prior, pg::ParseJson(WeightsJson(training.model)),
