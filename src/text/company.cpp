@@ -61,10 +61,12 @@ struct Tokens {
       buffer.append(word.folded);
       // "Fund V L.P.": V isn't part of what has dots.
       if (letter && joined && (all[i - 1].dot || !word.dot)) {
+        single[count - 1] = false;
         all_tokens[count - 1] =
             std::string_view(all_tokens[count - 1].data(), all_tokens[count - 1].size() + word.folded.size());
       } else {
         first_word[count] = i;
+        single[count] = letter;
         all_tokens[count++] = std::string_view(buffer).substr(start);
       }
       cyrillic[count - 1] = word.cyrillic;
@@ -74,9 +76,17 @@ struct Tokens {
     }
   }
 
+  // Takes words [begin, end) out. What tells of them besides their text isn't asked for any more.
+  void Remove(std::size_t begin, std::size_t end) {
+    std::copy(all_tokens.begin() + end, all_tokens.begin() + count, all_tokens.begin() + begin);
+    std::copy(first_word.begin() + end, first_word.begin() + count + 1, first_word.begin() + begin);
+    count -= end - begin;
+  }
+
   std::string buffer;
   std::array<std::string_view, kMaxTokens> all_tokens;
   std::array<bool, kMaxTokens> cyrillic{};
+  std::array<bool, kMaxTokens> single{};  // one letter
   std::array<bool, kMaxTokens> dotted{};  // single letters with a full stop
   // The word that a token begins with; behind the last token, the first word that is in none.
   std::array<std::size_t, kMaxTokens + 1> first_word{};
@@ -155,8 +165,9 @@ enum class Kind : std::uint8_t { kName, kGroup, kCity, kCountry, kCommon, kFille
 struct Known {
   Kind kind = Kind::kName;
   bool ordinal_end = false;
-  int number = 0;        // that the word spells
-  char synonyms = '\0';  // the line of company_tables::kSynonyms, as a letter
+  int number = 0;          // that the word spells
+  std::string_view place;  // the fold of the name that stands for a place's names; empty when it has one
+  char synonyms = '\0';    // the line of company_tables::kSynonyms, as a letter
 };
 
 const std::unordered_map<std::string, Known, Hash, std::equal_to<>>& KnownWords() {
@@ -178,6 +189,14 @@ const std::unordered_map<std::string, Known, Hash, std::equal_to<>>& KnownWords(
     kinds(company_tables::kCities, Kind::kCity);
     kinds(company_tables::kGroupWords, Kind::kGroup);
     kinds(company_tables::kFillers, Kind::kFiller);
+    for (const std::string_view list : company_tables::kPlaceNames) {
+      std::string_view first;
+      each(list, [&](Known& known, std::string_view folded) {
+        // A key of the map stays where it is.
+        if (first.empty()) first = map.find(folded)->first;
+        known.place = first;
+      });
+    }
     static_assert(std::size(company_tables::kSynonyms) <= 2 * 26);
     for (std::size_t line = 0; line < std::size(company_tables::kSynonyms); ++line) {
       const char letter = static_cast<char>(line < 26 ? 'a' + line : 'A' + line - 26);
@@ -212,6 +231,7 @@ char FormOf(const Tokens& tokens, std::size_t begin, std::size_t end) {
     if (size > 0) key[size++] = ' ';
     size += word.copy(key + size, word.size());
   }
+  if (end - begin == 1 && tokens.single[begin]) return '\0';
   // J.P. Morgan is no ИП.
   if (end - begin == 1 && tokens.dotted[begin] && std::string_view(key, size) == "ip") return '\0';
   const auto& forms = Forms();
@@ -250,6 +270,12 @@ std::string PersonCore(std::string_view person) {
   return initial.empty() ? family : family + " " + initial;
 }
 
+// Whether a word stands beside a name: a place, a word like group, a filler.
+bool IsBeside(std::string_view folded) {
+  const Kind kind = Know(folded).kind;
+  return IsPlace(kind) || kind == Kind::kFiller;
+}
+
 // The words [begin, end) between the legal forms, and the classes of these.
 struct Range {
   std::size_t begin, end;
@@ -257,7 +283,7 @@ struct Range {
 };
 
 // Takes legal forms off either end, the longest phrases first; something is left.
-Range TakeForms(const Tokens& tokens) {
+Range TakeForms(Tokens& tokens) {
   Range range{0, tokens.count, {}};
   const auto add = [&](char form) {
     if (form != legal_forms::kGroup && range.forms.find(form) == std::string::npos)
@@ -275,6 +301,20 @@ Range TakeForms(const Tokens& tokens) {
         add(last);
         range.end -= size;
         found = true;
+      }
+    }
+  }
+  // "Romashka OOO Moskva": a form before the places.
+  std::size_t name_end = range.end;
+  while (name_end > range.begin && IsBeside(tokens.all_tokens[name_end - 1])) --name_end;
+  if (name_end < range.end) {
+    for (std::size_t size = std::min(kMaxPhrase, name_end - range.begin); size > 0; --size) {
+      if (size == name_end - range.begin) continue;
+      if (const char form = FormOf(tokens, name_end - size, name_end); form != '\0') {
+        add(form);
+        tokens.Remove(name_end - size, name_end);
+        range.end -= size;
+        break;
       }
     }
   }
@@ -311,7 +351,11 @@ struct Parts {
         }
         AddToCore(std::to_string(number), '0');
       } else if (distinctive && IsPlace(it.kind)) {
-        Append(word, it.kind == Kind::kCountry ? "+" : it.kind == Kind::kCity ? "-" : "", kMaxPlaces, places);
+        Append(it.place.empty() ? word : it.place,
+               it.kind == Kind::kCountry ? "+"
+               : it.kind == Kind::kCity  ? "-"
+                                         : "",
+               kMaxPlaces, places);
       } else if (IsNumber(word)) {
         AddToCore(word.substr(std::min(word.find_first_not_of('0'), word.size() - 1)), '0');
       } else {
@@ -359,8 +403,7 @@ struct Parts {
 std::string PersonOf(const Words& words, const Tokens& tokens, const Range& range) {
   std::size_t end = range.end;
   for (; end > range.begin + 1; --end) {
-    const Kind kind = Know(tokens.all_tokens[end - 1]).kind;
-    if (!IsPlace(kind) && kind != Kind::kFiller) break;
+    if (!IsBeside(tokens.all_tokens[end - 1])) break;
   }
   const std::size_t first = tokens.first_word[range.begin];
   const auto name = words.all().subspan(first, tokens.first_word[end] - first);
@@ -373,7 +416,7 @@ std::string PersonOf(const Words& words, const Tokens& tokens, const Range& rang
 
 std::string NormalizeCompany(std::string_view utf8) {
   const Words words(utf8, WordsOf::kCompany);
-  const Tokens tokens(words);
+  Tokens tokens(words);
   const Range range = TakeForms(tokens);
   Parts parts(tokens, range);
   if (parts.core.empty()) return {};

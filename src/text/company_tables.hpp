@@ -101,7 +101,33 @@ inline constexpr std::string_view kCommonWords[] = {
 };
 
 // Words between others that say nothing: dropped.
-inline constexpr std::string_view kFillers[] = {"and und et the of de for для г гор город"};
+inline constexpr std::string_view kFillers[] = {"and und et the of de for для г гор город www http https ru"};
+
+// Places with several names, a line each; the first stands for all.
+inline constexpr std::string_view kPlaceNames[] = {
+    "Москва мск Moscow",
+    "Петербург спб Питер Petersburg",
+    "Россия Russia РФ Rus",
+    "Казахстан Kazakhstan Qazaqstan",
+    "Беларусь Belarus",
+    "Украина Ukraine",
+    "Germany Deutschland Германия",
+    "France Франция",
+    "Italy Italia Италия",
+    "Spain España Испания",
+    "Poland Polska Польша",
+    "Austria Österreich Австрия",
+    "Switzerland Schweiz Suisse Швейцария",
+    "Netherlands Nederland Holland",
+    "China Китай",
+    "Japan Япония",
+    "India Индия",
+    "Turkey Türkiye Турция",
+    "Europe Европа",
+    "Asia Азия",
+    "US USA America Америка",
+    "UK Britain",
+};
 
 // One word in several languages and spellings, a line each.
 inline constexpr std::string_view kSynonyms[] = {

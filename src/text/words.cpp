@@ -156,8 +156,12 @@ class Scanner {
     const std::string_view word = text_.substr(word_, end - word_);
     const int latin = latin_ + latin_doubtful_, cyrillic = cyrillic_ + cyrillic_doubtful_;
     const int number = kind_ == WordsOf::kCompany ? RomanNumber(word) : 0;
+    // 1C is written in either script.
+    const bool behind_digit = letters_ == 1 && digits_ == 0 && word_ > 0 && IsDigit(text_[word_ - 1]);
     if (number > 0) {
       out_.append(std::to_string(number));
+    } else if (behind_digit && cyrillic_doubtful_ == 1) {
+      Write(word, false, true);
     } else if (latin > 0 && cyrillic > 0) {
       const bool to_cyrillic = cyrillic_ != latin_ ? cyrillic_ > latin_ : cyrillic >= latin;
       repaired_to_cyrillic_ |= to_cyrillic;
