@@ -12,6 +12,8 @@ CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.customer_identities
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_stage_counts
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
+CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_field_keys
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.match_models
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.match_common_values

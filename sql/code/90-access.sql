@@ -14,12 +14,15 @@ AS $$
      WHERE p.pronamespace = 'kvcrm'::regnamespace
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
        AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements', 'derivation_version',
-                             'search_keys')
+                             'search_keys', 'field_fits')
     UNION ALL
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
-                        'lead_stage_transitions', 'lead_sources', 'leads', 'lead_stage_history', 'lead_activities',
-                        'customers', 'customer_contacts', 'quotes', 'activity_logs', 'duplicate_pairs']) AS t (name)
+                        'lead_stage_transitions', 'lead_sources', 'custom_field_definitions', 'leads', 'lead_stage_history',
+                        'lead_activities', 'customers', 'customer_contacts', 'quotes', 'activity_logs',
+                        'duplicate_pairs']) AS t (name)
+    UNION ALL
+    SELECT 'table', 'kvcrm.custom_field_definitions', 'DELETE', NULL
     UNION ALL
     SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
       FROM (VALUES
@@ -32,6 +35,9 @@ AS $$
             'name description is_qualified outcome probability order_index color rotting_days'),
         ('lead_stage_transitions', 'organization_id from_stage_id to_stage_id required_fields', 'required_fields'),
         ('lead_sources', 'organization_id slug name', 'name'),
+        ('custom_field_definitions',
+            'organization_id entity key name type required required_from_stage_id options order_index',
+            'name type required required_from_stage_id options order_index'),
         ('leads', 'organization_id name email phone company position inn source stage_id assigned_to estimated_value'
             || ' currency custom_fields',
             'name email phone company position inn source stage_id assigned_to estimated_value currency custom_fields'

@@ -7,6 +7,7 @@
 #include "crm/audit.hpp"
 #include "crm/duplicates.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/fingerprints.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
@@ -16,6 +17,7 @@
 #include "match/company_comparison.hpp"
 #include "match/name_comparison.hpp"
 #include "pg/json.hpp"
+#include "pg/security.hpp"
 #include "text/company.hpp"
 #include "text/email.hpp"
 #include "text/person_name.hpp"
@@ -78,10 +80,10 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kHandOver{
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConvertToNew{
     "conversion.convert_to_new", LEAD_WITH_SOURCE
     "customer AS (INSERT INTO kvcrm.customers AS c (id, organization_id, name, company, inn, email, phone, "
-    "notes,"
+    "notes, custom_fields,"
     "   owner_user_id, source_lead_id)"
     "   SELECT $3, organization_id, name, company, inn, email, phone, 'Source: ' || source_name, "
-    "assigned_to, id"
+    "custom_fields, assigned_to, id"
     "   FROM lead RETURNING c AS whole),"
     " contact AS (INSERT INTO kvcrm.customer_contacts AS p (organization_id, customer_id, name, email, phone,"
     "   \"position\", is_primary)"
@@ -95,8 +97,9 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid> kConve
     " FROM lead, contact)" MARK_CONVERTED CUSTOMER_AND_QUOTES};
 
 // Into an existing customer: blank fields are filled, and the person is added if $6. The journal keeps which
-// fields were filled with what, and which identities ($7: kinds) were claimed.
-const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, std::vector<std::string>>
+// fields were filled with what, custom ones with $8, and which identities ($7: kinds) were claimed.
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, std::vector<std::string>,
+                    pg::Json>
     kConvertToExisting{
         "conversion.convert_to_existing", LEAD_WITH_SOURCE
         "before AS MATERIALIZED (SELECT c.* FROM kvcrm.customers c WHERE c.id = $3 AND c.organization_id = "
@@ -106,7 +109,8 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, 
         "coalesce(c.phone, "
         "lead.phone),"
         "   notes = coalesce(c.notes, 'Source: ' || lead.source_name),"
-        "   owner_user_id = coalesce(c.owner_user_id, lead.assigned_to)"
+        "   owner_user_id = coalesce(c.owner_user_id, lead.assigned_to), custom_fields = c.custom_fields || "
+        "$8"
         "   FROM lead WHERE c.id = $3 AND c.organization_id = $2 RETURNING c AS whole),"
         " contact AS (INSERT INTO kvcrm.customer_contacts AS p (organization_id, customer_id, name, email, "
         "phone,"
@@ -124,6 +128,7 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, 
         "'email', CASE WHEN before.email IS NULL THEN lead.email END,"
         "'phone', CASE WHEN before.phone IS NULL THEN lead.phone END,"
         "'notes', CASE WHEN before.notes IS NULL THEN 'Source: ' || lead.source_name END,"
+        "'custom_fields', nullif($8, '{}'),"
         "'owner_user_id', CASE WHEN before.owner_user_id IS NULL THEN lead.assigned_to END)))"
         " FROM lead, before)" MARK_CONVERTED CUSTOMER_AND_QUOTES};
 
@@ -131,6 +136,13 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLockCustomer{
     "conversion.lock_customer",
     "SELECT 1 FROM kvcrm.customers WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR NO KEY "
     "UPDATE"};
+
+// The custom fields of a lead and of the customer it becomes, when the lead has any.
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kCustomFields{
+    "conversion.custom_fields",
+    "SELECT l.custom_fields, c.custom_fields FROM kvcrm.leads l JOIN kvcrm.customers c"
+    " ON c.organization_id = l.organization_id WHERE l.id = $1 AND l.organization_id = $2 AND c.id = $3"
+    " AND l.custom_fields <> '{}'"};
 
 // The rest of a customer stays hidden from who may not read customers.
 const pg::Statement<pg::Uuid, pg::Uuid> kCustomerUnread{
@@ -178,8 +190,7 @@ bool HasField(pg::Json lead, std::string_view field) {
     return custom.kind == pg::JsonMember::Kind::kObject &&
            HasField(custom.value, field.substr(kCustomPrefix.size()));
   }
-  const pg::JsonMember member = pg::FindMember(lead, field);
-  return member.kind != pg::JsonMember::Kind::kMissing && member.kind != pg::JsonMember::Kind::kNull;
+  return crm::IsFilled(pg::FindMember(lead, field));
 }
 
 // Throws 23514 that names every field the conversion lacks.
@@ -271,6 +282,17 @@ bool MayHaveQuotes(const pg::Rows& converted) {
   return IsolationUsesXactSnapshot() || converted.Get<bool>(0, 1);
 }
 
+// The lead's custom fields that fill blanks of the customer.
+pg::Json FillingFields(const crm::Lead& lead, const pg::Uuid& customer) {
+  const pg::Uuid& home = lead.caller.organization;
+  // As a writer does: definitions stay what they are until the customer is written.
+  pg::LockForWriting("customers");
+  const pg::Rows rows = kCustomFields(lead.id, home, customer);
+  if (rows.empty()) return pg::ParseJson("{}");
+  return crm::PickCarried(crm::FieldEntity::kCustomer, home, rows.Get<pg::Json>(0, 0),
+                          rows.Get<pg::Json>(0, 1));
+}
+
 }  // namespace
 
 namespace kvcrm::crm {
@@ -348,6 +370,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   }
   if (named && kLockCustomer(*named, home).empty()) throw Error(kNotFound, "customer not found");
   LogScope log;
+  const CarriedFields carried;
   if (!existing) {
     const CustomerFingerprintGiven given;
     pg::Rows rows = kConvertToNew(lead.id, home, created, target_stage, lead.caller.user);
@@ -356,8 +379,9 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
     return rows;
   }
   if (!named) kHandOver(home, created, *existing);
-  pg::Rows rows = kConvertToExisting(lead.id, home, *existing, target_stage, lead.caller.user,
-                                     !HasContact(lead, *existing), found.claimed);
+  pg::Rows rows =
+      kConvertToExisting(lead.id, home, *existing, target_stage, lead.caller.user,
+                         !HasContact(lead, *existing), found.claimed, FillingFields(lead, *existing));
   if (MayHaveQuotes(rows)) GiveCustomerToQuotes(home, lead.id, *existing);
   log.Write();
   return reads_customers ? std::move(rows) : kCustomerUnread(*existing, home);

@@ -2,6 +2,7 @@
 #include "crm/audit.hpp"
 #include "crm/conversion.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/host_tables.hpp"
 #include "crm/quotes.hpp"
 #include "crm/rows.hpp"
@@ -95,7 +96,10 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Json> kUnfill{
     "UPDATE kvcrm.customers SET company = nullif(company, $3 ->> 'company'), inn = nullif(inn, $3 ->> 'inn'),"
     " email = nullif(email, $3 ->> 'email'), phone = nullif(phone, $3 ->> 'phone'),"
     " notes = nullif(notes, $3 ->> 'notes'),"
-    " owner_user_id = nullif(owner_user_id, ($3 ->> 'owner_user_id')::uuid)"
+    " owner_user_id = nullif(owner_user_id, ($3 ->> 'owner_user_id')::uuid),"
+    " custom_fields = CASE WHEN $3 ? 'custom_fields' THEN (SELECT coalesce(jsonb_object_agg(f.key, f.value), "
+    "'{}') FROM jsonb_each(custom_fields) AS f"
+    "   WHERE f.value IS DISTINCT FROM $3 -> 'custom_fields' -> f.key) ELSE custom_fields END"
     " WHERE id = $1 AND organization_id = $2"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kCustomerIdentity{
@@ -175,6 +179,7 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   const crm::Stage* first_open = stages.pipeline().FirstOpen();
   const Authorized authorized;
   const crm::UnruledMoves unruled;
+  const crm::CarriedFields restored;
   crm::LogScope log;
   pg::Rows rows =
       kRestoreLead(lead.id, home, conversion, first_open != nullptr ? first_open->id : lead.stage);

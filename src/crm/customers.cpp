@@ -1,4 +1,5 @@
 // Customers and their contacts: texts, and who owns which INN, e-mail and phone.
+#include "crm/fields.hpp"
 #include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
@@ -140,9 +141,8 @@ KVCRM_FUNCTION(customers_before) {
   }
   const pg::Row* before = old ? &*old : nullptr;
   crm::NormalizeTexts(row, before, kCustomerTexts, at, "customer");
-  if (!old || crm::Changed(row, *old, at[kCCustomFields])) {
-    crm::NormalizeObject(row, at[kCCustomFields], "customer");
-  }
+  crm::CheckCustomFields(row, before, at[kCCustomFields], at[kCOrganization], crm::FieldEntity::kCustomer,
+                         "customer");
   CheckContacts(row, before, at[kCOrganization], at[kCEmail], at[kCPhone], at[kCInn], "customer");
   return call.Proceed(row);
 }

@@ -54,6 +54,7 @@ const pg::Statement<std::string> kReferences{
     "   ORDER BY has_lead, x.indisprimary DESC, x.indexrelid LIMIT 1) k ON true"
     " WHERE c.contype = 'f' AND c.confrelid = $1::pg_catalog.regclass AND c.conparentid = 0"
     "   AND c.conrelid <> c.confrelid AND c.conrelid NOT IN ('kvcrm.lead_fingerprints'::pg_catalog.regclass,"
+    "     'kvcrm.lead_field_keys'::pg_catalog.regclass,"
     "     'kvcrm.lead_stage_history'::pg_catalog.regclass, 'kvcrm.duplicate_pairs'::pg_catalog.regclass)"
     " ORDER BY n.nspname, r.relname, a.attname, c.conname"};
 

@@ -11,6 +11,7 @@
 #include "crm/duplicate_policy.hpp"
 #include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/lead_columns.hpp"
@@ -126,6 +127,7 @@ class LeadWrite {
     NormalizeContacts();
     CheckAssignee();
     EnterStage();
+    CheckFields();
     if (old_ && Changed(crm::kBoardRank)) CheckRank();
     CheckFate();
     DeriveStatus();
@@ -297,19 +299,44 @@ class LeadWrite {
     }
     const crm::Stage* stage = FindStage();
     const bool converted = !IsNull(crm::kConvertedAt);
-    const bool converts = converted && old_->IsNull(at_[crm::kConvertedAt]);
-    const bool reverts = !converted && !old_->IsNull(at_[crm::kConvertedAt]);
     if (converted && !stage->is_qualified && stage->outcome != "lost") {
       Refuse("a converted lead moves among qualified, won and lost stages only");
     }
-    // A conversion has requirements of its own, an undo restores what was.
-    if (!converts && !reverts && IsNull(crm::kMergedIntoId) && !crm::UnruledMoves::Active())
-      ObeyMoveRule(*stage);
+    if (IsRuledMove()) ObeyMoveRule(*stage);
     if (stage->outcome != "lost" && !Changed(crm::kLostReason)) Set(crm::kLostReason, OptionalText{});
     RequireLostReason(stage);
     Set(crm::kStageEnteredAt, crm::Now());
     if (!Changed(crm::kBoardRank)) Set(crm::kBoardRank, crm::RankAtEnd());
     if (stage->is_qualified && IsNull(crm::kQualifiedAt)) Set(crm::kQualifiedAt, crm::Now());
+  }
+  // A conversion has requirements of its own, an undo restores what was.
+  bool IsRuledMove() const {
+    return IsNull(crm::kConvertedAt) == old_->IsNull(at_[crm::kConvertedAt]) && IsNull(crm::kMergedIntoId) &&
+           !crm::UnruledMoves::Active();
+  }
+  // Values fit their definitions, and what the lead's stage requires is there: of a new lead, of one whose
+  // fields are written, and of one that moves, unless it is lost by that or has become a customer.
+  void CheckFields() {
+    const bool given = !old_ || Changed(crm::kCustomFields);
+    const bool moved = old_ && Changed(crm::kStageId) && IsNull(crm::kConvertedAt) && IsRuledMove();
+    if (!given && !moved) return;
+    const std::shared_ptr<const crm::Fields> fields = crm::FieldsOf(crm::FieldEntity::kLead, organization_);
+    if (fields->empty()) return;
+    const auto values = Get<pg::Json>(crm::kCustomFields);
+    crm::FieldProblems problems;
+    if (given) {
+      problems.FindMisfits(*fields, values,
+                           old_ ? std::optional(old_->Get<pg::Json>(at_[crm::kCustomFields])) : std::nullopt);
+    }
+    const bool requires_values = moved || !old_ || !crm::CarriedFields::Active();
+    const auto stage = Get<pg::Uuid>(crm::kStageId);
+    for (const crm::Field& field : *fields) {
+      if (!requires_values || !field.required) continue;
+      if (moved && !field.required_from && FindStage()->outcome == "lost") continue;
+      if (field.required_from && !crm::IsRequiredIn(field, Stages(), stage)) continue;
+      problems.RequireValue(field, values, field.required_from ? " in this stage" : "");
+    }
+    problems.Raise("lead");
   }
   void CheckRank() const {
     if (IsNull(crm::kBoardRank) || crm::IsRank(crm::ViewText(row_.At(at_[crm::kBoardRank])))) return;
@@ -346,9 +373,7 @@ class LeadWrite {
     constexpr std::string_view kPrefix = "custom_fields.";
     if (field.rfind(kPrefix, 0) == 0) {
       const auto custom = Get<std::optional<pg::Json>>(crm::kCustomFields);
-      if (!custom) return false;
-      const auto kind = pg::FindMember(*custom, std::string_view(field).substr(kPrefix.size())).kind;
-      return kind != pg::JsonMember::Kind::kMissing && kind != pg::JsonMember::Kind::kNull;
+      return custom && crm::IsFilled(pg::FindMember(*custom, std::string_view(field).substr(kPrefix.size())));
     }
     const int column = crm::LeadColumnNamed(field);
     return column < 0 || !row_.IsNull(at_[column]);
@@ -464,10 +489,14 @@ match::Fields FieldsOf(const pg::TransitionReader& row, const AttrNumber* at) {
           ViewOrEmpty(row.At(at[crm::kInn]))};
 }
 
-bool TextChanged(const pg::TransitionReader& row, const pg::TransitionReader& old, const AttrNumber* at,
-                 TupleDesc descriptor) {
-  for (const LeadColumn column :
-       {crm::kName, crm::kEmail, crm::kCompany, crm::kPhone, crm::kInn, crm::kCreatedAt}) {
+// What fingerprints and the index of custom fields come from.
+constexpr LeadColumn kTextColumns[] = {crm::kName,  crm::kEmail, crm::kCompany,
+                                       crm::kPhone, crm::kInn,   crm::kCreatedAt};
+constexpr LeadColumn kFieldColumns[] = {crm::kCustomFields, crm::kCreatedAt};
+
+bool AnyChanged(const pg::TransitionReader& row, const pg::TransitionReader& old, const AttrNumber* at,
+                TupleDesc descriptor, std::span<const LeadColumn> columns) {
+  for (const LeadColumn column : columns) {
     if (!pg::SameValue(row.At(at[column]), old.At(at[column]), descriptor, at[column])) return true;
   }
   return false;
@@ -485,6 +514,7 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kNew);
   crm::DuplicateWarnings warnings;
   crm::BoardCounts counts(at);
+  crm::FieldIndex fields;
   pg::Scratch scratch;
   while (row.Next()) {
     pg::CheckForInterrupts();
@@ -498,8 +528,11 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
                  actor});
     fingerprints.Add({id, organization}, FieldsOf(row, at), row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
     warnings.Add({id, organization});
+    fields.Add(id, organization, row.Get<pg::Json>(at[crm::kCustomFields]),
+               row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
   }
   history.Flush();
+  fields.Write();
   fingerprints.Write();
   counts.Write();
   warnings.Give();
@@ -512,6 +545,7 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
   crm::BoardCounts counts(at);
   crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kChanged);
   crm::DuplicateWarnings warnings;
+  crm::FieldIndex fields;
   pg::Scratch scratch;
   while (old.Next() && row.Next()) {
     pg::CheckForInterrupts();
@@ -519,13 +553,18 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     counts.Remove(old);
     counts.Add(row);
     const bool moved = old.Get<pg::Uuid>(at[crm::kStageId]) != row.Get<pg::Uuid>(at[crm::kStageId]);
-    const bool text_changed = TextChanged(row, old, at, call.descriptor());
-    if (!moved && !text_changed) continue;
+    const bool text_changed = AnyChanged(row, old, at, call.descriptor(), kTextColumns);
+    const bool fields_changed = AnyChanged(row, old, at, call.descriptor(), kFieldColumns);
+    if (!moved && !text_changed && !fields_changed) continue;
     const auto id = row.Get<pg::Uuid>(at[crm::kId]);
     const auto organization = row.Get<pg::Uuid>(at[crm::kOrganizationId]);
     if (moved) {
       kChangeStay(id, organization, row.Get<pg::Uuid>(at[crm::kStageId]),
                   row.Get<pg::Timestamp>(at[crm::kStageEnteredAt]), actor);
+    }
+    if (fields_changed) {
+      fields.Change(id, organization, row.Get<pg::Json>(at[crm::kCustomFields]),
+                    row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
     }
     if (text_changed) {
       fingerprints.Add({id, organization}, FieldsOf(row, at), row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
@@ -533,6 +572,7 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     }
   }
   fingerprints.Write();
+  fields.Write();
   counts.Write();
   warnings.Give();
 }

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/leads.hpp"
 #include "crm/search.hpp"
 #include "pg/result_set.hpp"
@@ -325,6 +326,17 @@ const pg::BulkStatement kWithAnyKey{"lists.with_any_key",
                                     " @> ARRAY[k.key] OFFSET 0) f WHERE f.organization_id = $1 LIMIT $3",
                                     pg::Plan::kGeneric, kCandidateTypes, std::size(kCandidateTypes)};
 
+// Of the newest leads, how many pass a filter by custom fields: whether a walk finds enough of them.
+constexpr std::int32_t kFieldSample = 200, kCommonInSample = 4;
+const pg::Statement<pg::Uuid, pg::Json, std::int32_t> kSampleFields{
+    "lists.sample_fields",
+    "SELECT count(*) FROM (SELECT l.custom_fields FROM kvcrm.leads l WHERE l.organization_id = $1"
+    " ORDER BY l.created_at DESC, l.id DESC LIMIT $3) l WHERE l.custom_fields @> $2"};
+const pg::BulkStatement kWithFields{"lists.with_fields",
+                                    "SELECT k.id, k.created_at FROM (SELECT * FROM kvcrm.lead_field_keys k"
+                                    " WHERE k.keys @> $2 OFFSET 0) k WHERE k.organization_id = $1 LIMIT $3",
+                                    pg::Plan::kCustom, kCandidateTypes, std::size(kCandidateTypes)};
+
 // --- listing ---
 
 // A place in the list by creation time.
@@ -356,6 +368,8 @@ class LeadList {
     result_ = &result;
     if (const auto few = FewIds(sort_ == kNewest || sort_ == kOldest ? kFewNewest : kFewLeads); few) {
       PutGiven(query_ ? Matching(*few) : *few);
+    } else if (auto places = FieldCandidates(); places) {
+      PutPlaces(std::move(*places));
     } else if (!query_) {
       PutAll(Walk(after_, size));
     } else if (scope_.all && !filters_.Any() && (sort_ == kNewest || sort_ == kOldest)) {
@@ -367,13 +381,10 @@ class LeadList {
 
   std::int64_t Count() {
     if (const auto few = FewIds(kFewLeads); few) return CountGiven(query_ ? Matching(*few) : *few);
+    if (const auto places = FieldCandidates(); places) return CountGiven(IdsOf(*places));
     if (!query_) return kCount(Parameters({}, 0, nullptr)).Get<std::int64_t>(0, 0);
     TakeSample();
-    if (const auto candidates = Candidates(); candidates) {
-      std::vector<pg::Uuid> ids;
-      for (const Place& place : *candidates) ids.push_back(place.id);
-      return CountGiven(ids);
-    }
+    if (const auto candidates = Candidates(); candidates) return CountGiven(IdsOf(*candidates));
     std::vector<pg::Value> values = Parameters({}, 0, nullptr);
     for (std::size_t i = 0; i < 3; ++i) {
       values.push_back(i < query_->variants().size() ? pg::ToValue(Patterns(query_->variants()[i]))
@@ -552,6 +563,38 @@ class LeadList {
     return places;
   }
 
+  // The leads whose custom fields, and text, may pass; nothing when there is no such filter, a walk finds
+  // them soon enough, or there are too many.
+  std::optional<std::vector<Place>> FieldCandidates() {
+    if (!filters_.custom) return std::nullopt;
+    const std::vector<std::int64_t> keys = crm::FieldKeys(organization_, *filters_.custom);
+    if (keys.empty() ||
+        kSampleFields(organization_, *filters_.custom, kFieldSample).Get<std::int64_t>(0, 0) >=
+            kCommonInSample)
+      return std::nullopt;
+    const pg::Rows rows =
+        kWithFields({pg::ToValue(organization_), pg::ToValue(keys), pg::ToValue(kMaxCandidates + 1)});
+    if (rows.size() > kMaxCandidates) return std::nullopt;
+    std::vector<Place> places;
+    for (std::uint64_t i = 0; i < rows.size(); ++i)
+      places.push_back({rows.Get<pg::Timestamp>(i, 1), rows.Get<pg::Uuid>(i, 0)});
+    if (query_) {
+      std::vector<pg::Uuid> matching = Matching(IdsOf(places));
+      std::sort(matching.begin(), matching.end());
+      std::erase_if(places, [&](const Place& place) {
+        return !std::binary_search(matching.begin(), matching.end(), place.id);
+      });
+    }
+    std::sort(places.begin(), places.end());
+    return places;
+  }
+  static std::vector<pg::Uuid> IdsOf(const std::vector<Place>& places) {
+    std::vector<pg::Uuid> ids;
+    ids.reserve(places.size());
+    for (const Place& place : places) ids.push_back(place.id);
+    return ids;
+  }
+
   // Fills the page by the index.
   void PutCandidates() {
     auto candidates = Candidates();
@@ -565,18 +608,17 @@ class LeadList {
       }
       return;
     }
-    if (sort_ != kNewest && sort_ != kOldest) {
-      std::vector<pg::Uuid> ids;
-      for (const Place& place : *candidates) ids.push_back(place.id);
-      PutGiven(ids);
-      return;
-    }
+    PutPlaces(std::move(*candidates));
+  }
+  // Candidates, in ascending order.
+  void PutPlaces(std::vector<Place> places) {
+    if (sort_ != kNewest && sort_ != kOldest) return PutGiven(IdsOf(places));
     // In the order of the list, so that no more leads are looked at than the page needs.
     const bool newest = sort_ == kNewest;
-    if (newest) std::reverse(candidates->begin(), candidates->end());
+    if (newest) std::reverse(places.begin(), places.end());
     const Place start = walked_to_ ? *walked_to_ : Start(newest);
     std::vector<pg::Uuid> ids;
-    for (const Place& place : *candidates) {
+    for (const Place& place : places) {
       if (newest ? place < start : place > start) ids.push_back(place.id);
     }
     PutInOrder(ids);

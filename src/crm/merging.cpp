@@ -12,6 +12,7 @@
 #include "crm/audit.hpp"
 #include "crm/batches.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/host_tables.hpp"
 #include "crm/identity.hpp"
 #include "crm/rows.hpp"
@@ -475,6 +476,10 @@ void MergeLeads(crm::Merge& merge, crm::MergeResult& result) {
     // The duplicates first: under the policy 'block' they release what the survivor may take.
     kSetMergedInto.Latest(home, duplicates, survivor);
     if (!pg::IsEmptyObject(resolved.patch)) {
+      // Custom fields that the caller wrote down are held to what anybody's are.
+      std::optional<crm::CarriedFields> carried;
+      if (pg::FindMember(merge.choices, "custom_fields").kind != pg::JsonMember::Kind::kObject)
+        carried.emplace();
       const pg::Rows rows = kWriteFields.Latest(survivor, home, resolved.patch, resolved.changes);
       written = rows.Get<std::string>(0, 0);
     }
@@ -740,6 +745,7 @@ KVCRM_FUNCTION(undo_merge) {
                     ", \"new\": null}, \"merged_leads\": {\"old\": " + QuotedList(undo.duplicates) +
                     ", \"new\": null}" +
                     (left.empty() ? "" : ", \"left\": {\"old\": null, \"new\": " + left.Json() + "}") + "}"));
+  const crm::CarriedFields restored;
   // The survivor first: under the policy 'block' it releases what the others had.
   const auto patch = fields.Get<pg::Json>(0, 0);
   if (!pg::IsEmptyObject(patch)) kRestoreFields.Latest(undo.survivor.id, home, patch);

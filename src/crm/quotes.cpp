@@ -9,6 +9,7 @@
 
 #include "crm/conversion.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
 #include "crm/rows.hpp"
@@ -163,10 +164,9 @@ class QuoteWrite {
       row_.Set(at_[kCreatedBy], user);
     }
     crm::NormalizeTexts(row_, old_ ? &*old_ : nullptr, kTexts, at_, "quote");
-    if (!old_ || Changed(kCustomFields)) crm::NormalizeObject(row_, at_[kCustomFields], "quote");
     if (row_.IsNull(at_[kAmount])) Require("amount");
     if (old_ && row_.IsNull(at_[kNumber])) Require("number");
-    if (row_.IsNull(at_[kOrganization])) return;
+    if (row_.IsNull(at_[kOrganization])) return CheckFields();
     organization_ = row_.Get<pg::Uuid>(at_[kOrganization]);
     if (!old_) Begin();
     if (!old_ || Changed(kCurrency)) FillCurrency();
@@ -174,6 +174,7 @@ class QuoteWrite {
       KeepContent();
       if (Changed(kStatus)) TakeStep();
     }
+    CheckFields();
   }
 
  private:
@@ -190,6 +191,17 @@ class QuoteWrite {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
     return read();
+  }
+
+  // A draft may lack what is required.
+  void CheckFields() {
+    const bool draft = StatusOf(row_) == "draft";
+    const bool leaves_draft = !draft && old_ && StatusOf(*old_) == "draft";
+    crm::CheckCustomFields(row_, old_ ? &*old_ : nullptr, at_[kCustomFields], at_[kOrganization],
+                           crm::FieldEntity::kQuote, "quote",
+                           draft          ? crm::FieldDemand::kLater
+                           : leaves_draft ? crm::FieldDemand::kNow
+                                          : crm::FieldDemand::kOnWriting);
   }
 
   void Begin() {

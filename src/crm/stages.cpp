@@ -30,6 +30,12 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kMoveRule{
 const pg::Statement<pg::Uuid, pg::Uuid> kHoldsLeads{
     "stages.holds_leads", "SELECT 1 FROM kvcrm.leads WHERE organization_id = $1 AND stage_id = $2 LIMIT 1"};
 
+const pg::Statement<pg::Uuid, pg::Uuid> kRequiringField{
+    "stages.requiring_field",
+    "SELECT key FROM kvcrm.custom_field_definitions WHERE organization_id = $1 AND required_from_stage_id = "
+    "$2"
+    " ORDER BY key LIMIT 1"};
+
 const pg::Statement<pg::Uuid, pg::Uuid> kForgetCounts{
     "stages.forget_counts",
     "DELETE FROM kvcrm.lead_stage_counts WHERE organization_id = $1 AND stage_id = $2"};
@@ -257,6 +263,13 @@ KVCRM_FUNCTION(lead_stages_before) {
   if (call.OnDelete() && !kHoldsLeads.Latest(organization, stage).empty()) {
     throw Error(ERRCODE_CHECK_VIOLATION, "a stage that holds leads can't be deleted")
         .Hint("Move its leads to another stage first, e.g. with delete_stage(stage_id, move_leads_to).");
+  }
+  if (call.OnDelete()) {
+    if (const pg::Rows field = kRequiringField.Latest(organization, stage); !field.empty()) {
+      throw Error(ERRCODE_CHECK_VIOLATION, "a stage from which a custom field is required can't be deleted")
+          .Detail("Field \"" + field.Get<std::string>(0, 0) + "\".")
+          .Hint("Set the field's required_from_stage_id to another stage first.");
+    }
   }
   // What is left of its counts adds up to nothing.
   if (call.OnDelete()) kForgetCounts(organization, stage);

@@ -82,6 +82,35 @@ void PushDatum(JsonbParseState** state, JsonbIteratorToken token, Value value, O
   pushJsonbValue(state, token, &json);
 }
 
+std::string StringOf(const JsonbValue& value) {
+  return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)};
+}
+
+JsonMember MakeMember(const JsonbValue* found) {
+  JsonMember member;
+  switch (found->type) {
+    case jbvNull:
+      member.kind = JsonMember::Kind::kNull;
+      break;
+    case jbvString:
+      member.kind = JsonMember::Kind::kString;
+      member.text = StringOf(*found);
+      break;
+    case jbvNumeric:
+      member.kind = JsonMember::Kind::kNumber;
+      break;
+    case jbvBool:
+      member.kind = JsonMember::Kind::kBoolean;
+      break;
+    default:
+      member.kind = JsonMember::Kind::kObject;
+      member.value.value =
+          Call([&] { return JsonbPGetDatum(JsonbValueToJsonb(const_cast<JsonbValue*>(found))); });
+      if (!IsJsonObject(member.value)) member.kind = JsonMember::Kind::kArray;
+  }
+  return member;
+}
+
 }  // namespace
 
 Json ParseJson(const std::string& text) {
@@ -113,34 +142,129 @@ std::string QuoteJson(const std::string& text) {
   return quoted;
 }
 
+JsonMember AsMember(Json value) {
+  JsonbValue* scalar = Call([&]() -> JsonbValue* {
+    Jsonb* jsonb = DatumGetJsonbP(value.value);
+    if (!JB_ROOT_IS_SCALAR(jsonb)) return nullptr;
+    auto* found = static_cast<JsonbValue*>(palloc(sizeof(JsonbValue)));
+    JsonbExtractScalar(&jsonb->root, found);
+    return found;
+  });
+  if (scalar != nullptr) return MakeMember(scalar);
+  JsonMember member;
+  member.kind = IsJsonObject(value) ? JsonMember::Kind::kObject : JsonMember::Kind::kArray;
+  member.value = value;
+  return member;
+}
+
 JsonMember FindMember(Json object, std::string_view key) {
   JsonbValue* found = Call([&] {
     Jsonb* jsonb = DatumGetJsonbP(object.value);
     if (!JB_ROOT_IS_OBJECT(jsonb)) return static_cast<JsonbValue*>(nullptr);
     return getKeyJsonValueFromContainer(&jsonb->root, key.data(), static_cast<int>(key.size()), nullptr);
   });
-  JsonMember member;
-  if (found == nullptr) return member;
-  switch (found->type) {
-    case jbvNull:
-      member.kind = JsonMember::Kind::kNull;
-      break;
-    case jbvString:
-      member.kind = JsonMember::Kind::kString;
-      member.text.assign(found->val.string.val, static_cast<std::size_t>(found->val.string.len));
-      break;
-    case jbvBool:
-      member.kind = JsonMember::Kind::kBoolean;
-      break;
-    case jbvBinary:
-      member.kind = JsonMember::Kind::kObject;
-      member.value.value = Call([&] { return JsonbPGetDatum(JsonbValueToJsonb(found)); });
-      if (!IsJsonObject(member.value)) member.kind = JsonMember::Kind::kOther;
-      break;
-    default:
-      member.kind = JsonMember::Kind::kOther;
-  }
-  return member;
+  return found == nullptr ? JsonMember{} : MakeMember(found);
+}
+
+std::vector<std::pair<std::string, JsonMember>> Members(Json object) {
+  struct Pair {
+    JsonbValue key, value;
+  };
+  int count = 0;
+  const Pair* pairs = Call([&]() -> const Pair* {
+    Jsonb* jsonb = DatumGetJsonbP(object.value);
+    if (!JB_ROOT_IS_OBJECT(jsonb)) return nullptr;
+    auto* found = static_cast<Pair*>(palloc(sizeof(Pair) * (JB_ROOT_COUNT(jsonb) + 1)));
+    JsonbIterator* iterator = JsonbIteratorInit(&jsonb->root);
+    JsonbValue value;
+    JsonbIteratorToken token;
+    while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
+      if (token == WJB_KEY) found[count].key = value;
+      if (token == WJB_VALUE) found[count++].value = value;
+    }
+    return found;
+  });
+  std::vector<std::pair<std::string, JsonMember>> members;
+  for (int i = 0; i < count; ++i) members.emplace_back(StringOf(pairs[i].key), MakeMember(&pairs[i].value));
+  return members;
+}
+
+bool SameMember(Json a, Json b, std::string_view key) {
+  return Call([&] {
+    JsonbValue* values[2] = {};
+    int i = 0;
+    for (const Json object : {a, b}) {
+      Jsonb* jsonb = DatumGetJsonbP(object.value);
+      if (JB_ROOT_IS_OBJECT(jsonb)) {
+        values[i] =
+            getKeyJsonValueFromContainer(&jsonb->root, key.data(), static_cast<int>(key.size()), nullptr);
+      }
+      ++i;
+    }
+    if (values[0] == nullptr || values[1] == nullptr) return values[0] == values[1];
+    return compareJsonbContainers(&JsonbValueToJsonb(values[0])->root, &JsonbValueToJsonb(values[1])->root) ==
+           0;
+  });
+}
+
+Json PickMembers(Json object, const std::vector<std::string>& keys) {
+  return {Call([&] {
+    JsonbParseState* state = nullptr;
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    Jsonb* jsonb = DatumGetJsonbP(object.value);
+    for (const std::string& name : keys) {
+      JsonbValue* value =
+          getKeyJsonValueFromContainer(&jsonb->root, name.data(), static_cast<int>(name.size()), nullptr);
+      if (value == nullptr) continue;
+      JsonbValue key = TextValue(name.data(), name.size());
+      pushJsonbValue(&state, WJB_KEY, &key);
+      pushJsonbValue(&state, WJB_VALUE, value);
+    }
+    JsonbValue* picked = pushJsonbValue(&state, WJB_END_OBJECT, nullptr);
+    return JsonbPGetDatum(JsonbValueToJsonb(picked));
+  })};
+}
+
+// Like the GIN operator class jsonb_path_ops does it.
+std::vector<std::uint32_t> LeafHashes(Json value) {
+  struct Level {
+    std::uint32_t hash;
+    Level* parent;
+  };
+  std::vector<std::uint32_t> hashes;
+  Call([&] {
+    Jsonb* jsonb = DatumGetJsonbP(value.value);
+    JsonbIterator* iterator = JsonbIteratorInit(&jsonb->root);
+    Level root = {0, nullptr};
+    Level* level = &root;
+    JsonbValue item;
+    JsonbIteratorToken token;
+    while ((token = JsonbIteratorNext(&iterator, &item, false)) != WJB_DONE) {
+      switch (token) {
+        case WJB_BEGIN_ARRAY:
+        case WJB_BEGIN_OBJECT: {
+          auto* inner = static_cast<Level*>(palloc(sizeof(Level)));
+          *inner = {level->hash, level};
+          level = inner;
+          break;
+        }
+        case WJB_KEY:
+          level->hash = level->parent->hash;
+          JsonbHashScalarValue(&item, &level->hash);
+          break;
+        case WJB_ELEM:
+        case WJB_VALUE:
+          JsonbHashScalarValue(&item, &level->hash);
+          hashes.push_back(level->hash);
+          level->hash = level->parent->hash;
+          break;
+        default:
+          level = level->parent;
+          level->hash = level->parent != nullptr ? level->parent->hash : 0;
+      }
+    }
+  });
+  return hashes;
 }
 
 Json MergeObjects(Json a, Json b) {

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pg/trigger.hpp"
 
@@ -21,7 +23,7 @@ Json Unpack(Json value);
 
 // One value of an object, by key.
 struct JsonMember {
-  enum class Kind { kMissing, kNull, kString, kBoolean, kObject, kOther };
+  enum class Kind { kMissing, kNull, kString, kNumber, kBoolean, kObject, kArray };
   Kind kind = Kind::kMissing;
   std::string text;  // of a string
   Json value;        // of an object
@@ -30,10 +32,23 @@ bool IsJsonObject(Json value);
 bool IsEmptyObject(Json value);
 // A text as JSON.
 std::string QuoteJson(const std::string& text);
-JsonMember FindMember(Json object, std::string_view key);
-
 // The members of both objects; those of `b` win.
 Json MergeObjects(Json a, Json b);
+JsonMember AsMember(Json value);
+JsonMember FindMember(Json object, std::string_view key);
+
+// All values of an object with their keys; none of anything else.
+std::vector<std::pair<std::string, JsonMember>> Members(Json object);
+
+// Whether two objects have the same value under a key, or neither has any.
+bool SameMember(Json a, Json b, std::string_view key);
+
+// The object of those members that `keys` name.
+Json PickMembers(Json object, const std::vector<std::string>& keys);
+
+// A hash of each number, string, boolean and null in a value together with the keys that lead to it, whatever
+// its place in arrays: what contains (@>) a value has all hashes of it.
+std::vector<std::uint32_t> LeafHashes(Json value);
 
 // Size of a jsonb value as stored, in bytes.
 std::size_t JsonSize(Json value);

@@ -67,6 +67,11 @@ BEGIN;
 SELECT set_config('kvcrm.user_id', pg_temp.id('owner')::text, true) \g /dev/null
 SELECT kvcrm.add_member(gen_random_uuid(), 'sales_team', organization_id => pg_temp.id('ru')) \g /dev/null
 COMMIT;
+-- Fields, of which some leads have values that were there before.
+INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, required, required_from_stage_id, options)
+    SELECT s.organization_id, 'lead', d.key, d.type, d.key = 'budget', CASE WHEN d.key = 'budget' THEN s.id END, d.options
+      FROM (VALUES ('budget', 'number', '{}'::text[]), ('region', 'select', ARRAY['север', E'"ю\\г"'])) AS d (key, type, options), kvcrm.lead_stages s
+     WHERE s.organization_id = pg_temp.id('ru') AND s.order_index = 3;
 -- The organization then blocks duplicates.
 UPDATE kvcrm.organizations SET duplicate_policy = 'block', settings = '{"inn_check": false}' WHERE id = pg_temp.id('ru');
 -- What the triggers would refuse or change today, as rows of an older version might be.

@@ -98,6 +98,7 @@ INSERT INTO kvcrm.lead_merges (id, organization_id, survivor_id, duplicate_ids, 
 INSERT INTO kvcrm.lead_activities (id, organization_id, lead_id, type, title, created_by, assigned_to)
 SELECT t.id(prefix || '_' || who), t.id('north'), t.id('own_' || who), 'task', prefix, t.id('far'), CASE prefix WHEN 'mine' THEN t.id(who) ELSE t.id('far') END
   FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who, unnest(ARRAY['mine', 'theirs']) AS prefix;
+INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES (t.id('north'), 'quote', 'terms', 'text'), (t.id('south'), 'quote', 'terms', 'text');
 INSERT INTO kvcrm.customers (id, organization_id, name) VALUES (t.id('customer'), t.id('north'), 'Customer'), (t.id('customer_south'), t.id('south'), 'Customer');
 INSERT INTO kvcrm.customer_contacts (id, organization_id, customer_id, name) VALUES (t.id('contact'), t.id('north'), t.id('customer'), 'Contact');
 -- A quote on each lead of one's own, one on somebody else's.
@@ -189,6 +190,10 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('INSERT INTO kvcrm.lead_stage_transitions (from_stage_id, to_stage_id) SELECT id, {stage} FROM kvcrm.lead_stages WHERE name = ''New lead''', '{lead_stages:create}', '{}', '42501', '42501', 1, 1),
 ('DELETE FROM kvcrm.lead_stages', '{}', '{}', '42501', '42501', '42501', '42501'),
 ('SELECT FROM kvcrm.lead_sources', NULL, NULL, 6, 6, 6, 6),
+('SELECT FROM kvcrm.custom_field_definitions', NULL, NULL, 1, 1, 1, 1),
+('INSERT INTO kvcrm.custom_field_definitions (entity, key, type) VALUES (''quote'', ''x'', ''text'')', '{fields:manage}', '{}', '42501', '42501', 1, 1),
+('UPDATE kvcrm.custom_field_definitions SET name = ''x''', '{fields:manage}', '{}', 0, 0, 1, 1),
+('DELETE FROM kvcrm.custom_field_definitions', '{fields:manage}', '{}', 0, 0, 1, 1),
 ('INSERT INTO kvcrm.lead_sources (slug, name) VALUES (''x'', ''x'')', '{settings:update}', '{}', '42501', '42501', 1, 1),
 ('UPDATE kvcrm.lead_sources SET name = ''x'' WHERE slug = ''other''', '{settings:update}', '{}', 0, 0, 1, 1),
 -- customers
@@ -445,6 +450,7 @@ INSERT INTO t.probes VALUES
 ('INSERT INTO kvcrm.customer_contacts (name, customer_id, organization_id) VALUES (''x'', t.id(''customer_south''), {id})', t.id('south')),
 ('INSERT INTO kvcrm.lead_stages (name, organization_id) VALUES (''x'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.lead_stage_transitions (from_stage_id, to_stage_id) SELECT id, {id} FROM kvcrm.lead_stages WHERE name = ''Contacted''', :'south_stage'),
+('INSERT INTO kvcrm.custom_field_definitions (entity, key, type, organization_id) VALUES (''lead'', ''budget'', ''date'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.lead_sources (slug, name, organization_id) VALUES (''x'', ''x'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.teams (name, organization_id) VALUES (''First'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.roles (slug, name, organization_id) VALUES (''owner'', ''x'', {id})', t.id('south')),
