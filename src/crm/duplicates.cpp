@@ -63,23 +63,26 @@ const pg::Statement<pg::Uuid, pg::Uuid> kCustomersSharingKeys{
     " SELECT s.id, s.match_values, lead.match_values FROM sharing s, lead WHERE s.organization_id = $2"
     " LIMIT " KEY_CAP};
 
+// A row is fetched by its id alone (OFFSET 0 keeps the planner from mixing conditions): while tables have no
+// statistics it would walk the whole organization instead.
 // Of the candidates that are live leads, and not known to be somebody else than $3.
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>, OptionalUuid> kLeads{
     "duplicates.leads",
     "SELECT l.id, l.assigned_to, m.display_name, l.name, l.company, l.email, l.phone, l.inn FROM unnest($2) "
     "AS i (id)"
-    " JOIN kvcrm.leads l ON l.id = i.id AND l.organization_id = $1"
+    " CROSS JOIN LATERAL (SELECT x.* FROM kvcrm.leads x WHERE x.id = i.id OFFSET 0) l"
     " LEFT JOIN kvcrm.organization_members m ON m.organization_id = $1 AND m.user_id = l.assigned_to"
-    " WHERE l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL"
+    " WHERE l.organization_id = $1 AND l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at "
+    "IS NULL"
     " AND NOT EXISTS (SELECT FROM kvcrm.duplicate_pairs p WHERE p.organization_id = $1"
     "   AND p.lead_id = least($3, l.id) AND p.other_lead_id = greatest($3, l.id) AND p.status = "
     "'dismissed')"};
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kCustomers{
     "duplicates.customers",
     "SELECT c.id, c.owner_user_id, m.display_name FROM unnest($2) AS i (id)"
-    " JOIN kvcrm.customers c ON c.id = i.id AND c.organization_id = $1"
+    " CROSS JOIN LATERAL (SELECT x.* FROM kvcrm.customers x WHERE x.id = i.id OFFSET 0) c"
     " LEFT JOIN kvcrm.organization_members m ON m.organization_id = $1 AND m.user_id = c.owner_user_id"
-    " WHERE c.deleted_at IS NULL"};
+    " WHERE c.organization_id = $1 AND c.deleted_at IS NULL"};
 
 // A key of the form that none of its fields has.
 const pg::Statement<pg::Json> kUnknownKey{

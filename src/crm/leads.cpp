@@ -58,11 +58,12 @@ const pg::Statement<pg::Uuid, std::string, OptionalText, OptionalText, OptionalT
 
 // The leads that share a blocking key are few, which the planner doesn't know: it must see nothing but the
 // key, or else it walks the index of the organization.
-#define HAVING_THE_SAME(column)                                                                        \
-  "WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id FROM kvcrm.lead_fingerprints f"        \
-  "   WHERE f.match_keys @> ARRAY[$3])"                                                                \
-  " SELECT l.id, l.assigned_to FROM sharing s JOIN kvcrm.leads l ON l.id = s.id AND l.organization_id" \
-  " = $1 WHERE s.organization_id = $1 AND l." column                                                   \
+#define HAVING_THE_SAME(column)                                                                 \
+  "WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id FROM kvcrm.lead_fingerprints f" \
+  "   WHERE f.match_keys @> ARRAY[$3])"                                                         \
+  " SELECT l.id, l.assigned_to FROM sharing s"                                                  \
+  " CROSS JOIN LATERAL (SELECT x.* FROM kvcrm.leads x WHERE x.id = s.id OFFSET 0) l"            \
+  " WHERE s.organization_id = $1 AND l.organization_id = $1 AND l." column                      \
   " = $2 AND l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL LIMIT 1"
 
 using SameContact = pg::Statement<pg::Uuid, std::string, std::int64_t>;
