@@ -37,7 +37,6 @@ SELECT cmp_ok(pg_temp.rows_read(statement), '<', 1000::bigint, 'reads little: ' 
   FROM unnest(ARRAY['SELECT kvcrm.create_lead(''Anna Person8'', ''p8@firm8.example'')', 'SELECT kvcrm.create_lead(''Nobody'', ''n@n.example'', ''+79990000000'', on_duplicate => ''block'')',
     'SELECT * FROM kvcrm.find_duplicates((SELECT id FROM lead))', 'SELECT * FROM kvcrm.check_duplicates(''{"name": "Anna Person9", "email": "p9@firm9.example"}'')',
     'SELECT kvcrm.explain_match((SELECT id FROM lead), (SELECT id FROM other))', 'SELECT kvcrm.lead_page((SELECT id FROM lead))',
-    'SELECT kvcrm.dismiss_duplicate((SELECT id FROM lead), (SELECT id FROM other))', 'SELECT kvcrm.preview_merge((SELECT id FROM lead), ARRAY[(SELECT id FROM other)])',
-    'SELECT kvcrm.merge_leads((SELECT id FROM lead), ARRAY[(SELECT id FROM other)])', 'SELECT kvcrm.qualify_lead((SELECT id FROM lead))']) AS statement;
+    'SELECT kvcrm.dismiss_duplicate((SELECT id FROM lead), (SELECT id FROM other))', 'SELECT kvcrm.qualify_lead((SELECT id FROM lead))']) AS statement;
 SELECT * FROM finish();
 ROLLBACK;
