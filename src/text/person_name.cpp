@@ -125,6 +125,23 @@ bool IsPatronymic(std::string_view folded) {
   return false;
 }
 
+// Whether a word that ends like a patronymic is made of a known given name: Petrovich is, Lukashevich isn't
+// and most likely is a family name.
+bool IsOfKnownName(std::string_view folded) {
+  for (const std::string_view end : {"ovikch", "evikch", "ovna", "evna", "inikchna", "ikchna", "ikch"}) {
+    if (!folded.ends_with(end)) continue;
+    const std::string stem(folded.substr(0, folded.size() - end.size()));
+    for (const std::string_view changed : {"pavl", "lv", "iakovl"}) {
+      if (stem == changed) return true;
+    }
+    for (const char* const vowel : {"", "i", "a"}) {
+      if (GivenNames().find(SoundsOf(stem + vowel)) != GivenNames().end()) return true;
+    }
+    return false;
+  }
+  return true;
+}
+
 bool EndsLikeFamily(std::string_view folded) {
   return std::any_of(
       std::begin(person_tables::kFamilyEnds), std::end(person_tables::kFamilyEnds),
@@ -230,7 +247,12 @@ class Tokens {
       if (likely == nullptr && EndsLikeFamily(token.folded)) likely = &token;
       last = &token;
     }
-    return likely != nullptr ? likely : last;
+    if (last != nullptr) return likely != nullptr ? likely : last;
+    // Else what only ends like a patronymic.
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (tokens_[i].kind == 'P' && !IsOfKnownName(tokens_[i].folded)) return &tokens_[i];
+    }
+    return nullptr;
   }
 
   std::array<Token, kMaxTokens> tokens_;

@@ -39,6 +39,7 @@ TEST(CompareNames, Levels) {
       {"Кузнецов Алексей", "Лёша Кузнецов", kEquivalent},
       {"Александр Попов", "Alexander Popov", kEquivalent},
       {"Bob Smith", "Robert Smith", kEquivalent},
+      {"Джон Смит", "John Smith", kEquivalent},
       {"Елена Петрова", "Алёна Петрова", kEquivalent},
       {"Abdulrahman Saleh", "Abdul Rahman Saleh", kEquivalent},
       {"Попов Дмитрий", "Поппв Дмитрий", kTypo},

@@ -30,14 +30,17 @@ TEST(PersonName, Parts) {
       {"Петрова Анна Сергеевна", "Fpetrova Nana Psergeevna"},
       {"Шевченко Олександр", "Fwevcenko Noleksandr=aleksandr"},
       {"Саша", "Nsawa=aleksandr,aleksandra"},
-      {"Смит, Джон", "Fsmit Gdjon"},
+      {"Смит, Джон", "Fsmit Ndjon=iohn"},
       {"Dr. Robert Smith", "Fsmit Nrobert"},
       {"г-н Петров И.И.", "Fpetrov Ii Ii"},
       {"Mr", "Fmr"},
       {"Ludwig van Beethoven", "Fbeetoven Nludvig=levis Xvan"},
       {"bdfyjd bdfy", "Fivanov Nivan"},
       {"Ig0r Sechin", "Fsecin Nigor"},
-      {"Жан-Клод Юнкер", "Fxnker Gjan Gklod"},
+      {"Лукашевич Иван", "Flukawevic Nivan"},
+      {"Роман Аркадьевич Абрамович", "Fabramovic Nroman Parkadevic"},
+      {"Павел Сергеевич", "Npavel Psergeevic"},
+      {"Ольга Юрьевна", "Nolga Pxrevna"},
   };
   for (const auto& c : cases) EXPECT_EQ(NormalizePersonName(c.name), c.stored) << c.name;
 }
