@@ -251,6 +251,6 @@ ValueHashes HashValues(const Record& record, std::string_view organization) {
   return hashes;
 }
 
-std::uint32_t LeastCommon(std::uint32_t records) { return std::max<std::uint32_t>(8, records / 20000); }
+std::uint32_t LeastCommon(std::uint32_t records) { return std::max<std::uint32_t>(8, records / 100000); }
 
 }  // namespace kvcrm::match

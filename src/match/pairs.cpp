@@ -195,7 +195,9 @@ void PairFinder::State::CountValues(Ticker& ticker) {
   for (std::size_t value = 0; value < kValueCount; ++value) {
     ForEachHash(entries[value], ticker, size() / 4.0, [&](const Entry* first, const Entry* last) {
       const auto count = static_cast<std::uint32_t>(last - first);
-      if (count >= least) common.push_back({static_cast<std::int64_t>(first->hash), count});
+      // What single lookups don't know isn't known here either: a pair weighs the same wherever it is shown.
+      if (count < least) return;
+      common.push_back({static_cast<std::int64_t>(first->hash), count});
       for (const Entry* entry = first; entry != last; ++entry) counts[value][entry->slot] = count;
     });
     entries[value] = {};
