@@ -14,7 +14,8 @@ const pg::Statement<pg::Uuid> kVersion{
 const pg::Statement<pg::Uuid> kWeights{
     "matcher.weights",
     "SELECT f.key, l.key, l.value::float8"
-    " FROM kvcrm.match_models m, jsonb_each(m.weights) AS f, jsonb_each(f.value) AS l"
+    " FROM kvcrm.match_models m, jsonb_each(m.weights) AS f,"
+    " jsonb_each(CASE jsonb_typeof(f.value) WHEN 'object' THEN f.value ELSE '{}' END) AS l"
     " WHERE m.organization_id = $1 AND jsonb_typeof(l.value) = 'number'"};
 
 // A row per hash, in whatever order; hash 0 holds the number of all records.
