@@ -10,7 +10,8 @@ psql -X -q -d postgres -c "CREATE DATABASE $db"
 psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'
 CREATE EXTENSION kvcrm;
 CREATE TABLE home AS SELECT id FROM kvcrm.create_organization('Test', 'en', owner_id => gen_random_uuid());
--- Writes and converts leads until somebody ends it. A tenth shares its INN with others, so that conversions link too.
+-- Writes and converts leads until somebody ends it. A tenth shares its INN with others, so that conversions link
+-- too; some have a quote, which waits for the customer.
 CREATE PROCEDURE work() LANGUAGE plpgsql AS $$
 DECLARE
     lead uuid;
@@ -20,6 +21,9 @@ BEGIN
         SELECT l.id INTO lead FROM kvcrm.create_lead('Lead', format('%s@firm.example', gen_random_uuid()), company => 'Firm',
             inn => CASE WHEN random() < 0.1 THEN (ARRAY['7707083893', '7736050003', '7702070139'])[1 + floor(random() * 3)] END,
             estimated_value => 10, organization_id => home) l;
+        IF random() < 0.3 THEN
+            INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount) VALUES (home, lead, 'Quote', 10);
+        END IF;
         COMMIT;
         PERFORM kvcrm.qualify_lead(lead);
         COMMIT;
@@ -104,6 +108,12 @@ strays() {
     SELECT 'lead without identity' FROM kvcrm.leads l
      WHERE l.converted_at IS NOT NULL
        AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i WHERE i.customer_id = l.converted_to_customer_id AND i.value = l.email_normalized)
+    UNION ALL
+    SELECT 'quote without its customer' FROM kvcrm.quotes q JOIN kvcrm.leads l ON l.id = q.lead_id
+     WHERE q.customer_id IS DISTINCT FROM l.converted_to_customer_id
+    UNION ALL
+    SELECT 'quote that no journal knows' FROM kvcrm.quotes q
+     WHERE q.customer_id IS NOT NULL AND NOT EXISTS (SELECT FROM kvcrm.lead_conversions v WHERE v.lead_id = q.lead_id AND v.before_image -> 'quotes' ? q.id::text)
     UNION ALL
     SELECT 'two customers of one INN' FROM kvcrm.customers c WHERE c.inn IS NOT NULL GROUP BY c.inn HAVING count(*) > 1
     UNION ALL

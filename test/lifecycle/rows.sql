@@ -51,6 +51,12 @@ BEGIN
     SELECT a.id INTO activity FROM kvcrm.log_activity(pg_temp.id('lead 1'), 'call', 'Звонок', E'текст\n\\.', now(), pg_temp.id('manager')) a;
     PERFORM kvcrm.complete_activity(activity);
     PERFORM kvcrm.log_activity(pg_temp.id('lead ' || n), 'task', 'Задача', assigned_to => pg_temp.id('left')) FROM generate_series(1, 5) AS n;
+    -- Quotes: of leads that are converted, or not, and of a customer; in every state.
+    PERFORM kvcrm.create_quote_from_lead(pg_temp.id('lead ' || n), E'КП\t"' || n, n * 10.5) FROM generate_series(5, 8) AS n;
+    INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount, currency, custom_fields) VALUES (pg_temp.id('ru'), pg_temp.id('lead 4'), 'Черновик', 1, 'EUR', '{"a": "\\b"}');
+    INSERT INTO kvcrm.quotes (organization_id, customer_id, title, amount, number) SELECT organization_id, id, 'Прямо', 0, 'N ' || id FROM kvcrm.customers LIMIT 1;
+    UPDATE kvcrm.quotes SET status = 'sent' WHERE amount > 10;
+    UPDATE kvcrm.quotes SET status = CASE WHEN amount > 70 THEN 'accepted' ELSE 'rejected' END WHERE amount > 60;
     PERFORM kvcrm.delete_lead(pg_temp.id('lead 5'));
     PERFORM kvcrm.suspend_member(pg_temp.id('left'), pg_temp.id('rep'), pg_temp.id('ru'));
 END
