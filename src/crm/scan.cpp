@@ -4,9 +4,10 @@
 // their place among the sorted ids, in which a pair is written down. Everything is held in plain memory, some
 // hundred bytes a lead; what is read and written passes in pieces.
 //
-// A scan runs beside people's work and waits for nobody who merges leads or decides on a pair at the same
-// moment: such pairs are theirs. Two scans write pairs in the same order, the later one waits. What a scan
-// wrote is seen when its transaction ends.
+// A scan runs beside people's work. Leads that somebody is merging and pairs that somebody is deciding on are
+// theirs: it passes over them. It waits only where somebody else is recording the same pair; two scans record
+// pairs in the same order, so the later one waits for the first. What it wrote is seen when its transaction
+// ends.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
