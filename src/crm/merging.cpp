@@ -11,6 +11,7 @@
 
 #include "crm/audit.hpp"
 #include "crm/batches.hpp"
+#include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
 #include "crm/fields.hpp"
 #include "crm/host_tables.hpp"
@@ -469,6 +470,8 @@ void MergeLeads(crm::Merge& merge, crm::MergeResult& result) {
   const Authorized authorized;
   std::string written = "[]";
   {
+    // Nothing new is typed in: what the leads look like was known before, and an undo has to find it so.
+    const crm::DuplicateChoice no_warnings(crm::OnDuplicate::kAllow);
     crm::LogScope log;
     log.Tell("lead", home, survivor, "merged",
              pg::ParseJson("{\"merge_id\": {\"old\": null, \"new\": " + Quoted(result.id) +
@@ -738,6 +741,7 @@ KVCRM_FUNCTION(undo_merge) {
   MoveTablesBack(undo, back, left);
   kSetUndone(id, home, undo.survivor.caller.user);
 
+  const crm::DuplicateChoice no_warnings(crm::OnDuplicate::kAllow);
   crm::LogScope log;
   log.Tell(
       "lead", home, undo.survivor.id, "unmerged",

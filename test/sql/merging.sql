@@ -15,7 +15,7 @@ CREATE FUNCTION test.state() RETURNS TABLE (line text) LANGUAGE sql AS $$
     UNION ALL SELECT (to_jsonb(p) - 'updated_at')::text FROM kvcrm.duplicate_pairs p
     UNION ALL SELECT (to_jsonb(q) - 'updated_at')::text FROM kvcrm.quotes q
     UNION ALL SELECT (to_jsonb(f) - 'updated_at')::text FROM kvcrm.lead_fingerprints f
-    UNION ALL SELECT concat_ws(' ', c.stage_id, c.assigned_to, c.currency, sum(c.leads), sum(c.value)) FROM kvcrm.lead_stage_counts c GROUP BY c.stage_id, c.assigned_to, c.currency HAVING sum(c.leads) <> 0 $$;
+    UNION ALL SELECT concat_ws(' ', c.stage_id, c.assigned_to, c.currency, sum(c.leads), round(sum(c.value), 2)) FROM kvcrm.lead_stage_counts c GROUP BY c.stage_id, c.assigned_to, c.currency HAVING sum(c.leads) <> 0 $$;
 
 -- --- fields ---
 

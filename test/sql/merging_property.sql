@@ -16,14 +16,14 @@ CREATE TABLE public.host_without_key (lead uuid, org uuid, other uuid, at timest
 
 CREATE FUNCTION test.state() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(line, E'\n' ORDER BY line) FROM (
-        SELECT 'lead ' || (to_jsonb(l) - '{version,updated_at}'::text[]) AS line FROM kvcrm.leads l
-        UNION ALL SELECT 'activity ' || (to_jsonb(a) - 'updated_at') FROM kvcrm.lead_activities a
-        UNION ALL SELECT 'stay ' || (to_jsonb(h) - 'updated_at') FROM kvcrm.lead_stage_history h
-        UNION ALL SELECT 'pair ' || (to_jsonb(p) - 'updated_at') FROM kvcrm.duplicate_pairs p
-        UNION ALL SELECT 'quote ' || (to_jsonb(q) - 'updated_at') FROM kvcrm.quotes q
-        UNION ALL SELECT 'fingerprint ' || (to_jsonb(f) - 'updated_at') FROM kvcrm.lead_fingerprints f
-        UNION ALL SELECT concat_ws(' ', 'count', c.stage_id, c.assigned_to, c.currency, sum(c.leads), sum(c.value)) FROM kvcrm.lead_stage_counts c GROUP BY c.stage_id, c.assigned_to, c.currency HAVING sum(c.leads) <> 0 OR sum(c.value) <> 0
-        UNION ALL SELECT 'keyed ' || to_jsonb(k) FROM public.host_keyed k UNION ALL SELECT 'in key ' || to_jsonb(k) FROM public.host_in_key k UNION ALL SELECT 'without key ' || to_jsonb(k) FROM public.host_without_key k) s $$;
+        SELECT concat('lead ', to_jsonb(l) - '{version,updated_at}'::text[]) AS line FROM kvcrm.leads l
+        UNION ALL SELECT concat('activity ', to_jsonb(a) - 'updated_at') FROM kvcrm.lead_activities a
+        UNION ALL SELECT concat('stay ', to_jsonb(h) - 'updated_at') FROM kvcrm.lead_stage_history h
+        UNION ALL SELECT concat('pair ', to_jsonb(p) - 'updated_at') FROM kvcrm.duplicate_pairs p
+        UNION ALL SELECT concat('quote ', to_jsonb(q) - 'updated_at') FROM kvcrm.quotes q
+        UNION ALL SELECT concat('fingerprint ', to_jsonb(f) - 'updated_at') FROM kvcrm.lead_fingerprints f
+        UNION ALL SELECT concat_ws(' ', 'count', c.stage_id, c.assigned_to, c.currency, sum(c.leads), round(sum(c.value), 2)) FROM kvcrm.lead_stage_counts c GROUP BY c.stage_id, c.assigned_to, c.currency HAVING sum(c.leads) <> 0 OR sum(c.value) <> 0
+        UNION ALL SELECT concat('keyed ', to_jsonb(k)) FROM public.host_keyed k UNION ALL SELECT concat('in key ', to_jsonb(k)) FROM public.host_in_key k UNION ALL SELECT concat('without key ', to_jsonb(k)) FROM public.host_without_key k) s $$;
 CREATE FUNCTION test.one(anyarray) RETURNS anyelement VOLATILE LANGUAGE sql AS $$ SELECT $1[1 + floor(random() * cardinality($1))::int] $$;
 
 DO $$
@@ -70,14 +70,14 @@ BEGIN
 END
 $$;
 CALL test.merge_some();
-CREATE TABLE test.undone (n int, same boolean, seed text);
+CREATE TABLE test.undone (n int, same boolean, state text);
 CREATE PROCEDURE test.undo_all() LANGUAGE plpgsql AS $$
 DECLARE
     step test.states;
 BEGIN
     FOR step IN SELECT * FROM test.states ORDER BY n DESC LOOP
         PERFORM kvcrm.undo_merge(step.merge);
-        INSERT INTO test.undone SELECT step.n, test.state() = step.state;
+        INSERT INTO test.undone SELECT step.n, s = step.state, s FROM test.state() s;
         COMMIT;
     END LOOP;
 END
@@ -91,5 +91,11 @@ SELECT is((SELECT count(*) FROM kvcrm.duplicate_pairs p JOIN kvcrm.leads l ON l.
 CALL test.undo_all();
 SELECT is((SELECT count(*) FROM test.undone), (SELECT count(*) FROM test.states), 'every merge was undone');
 SELECT is((SELECT string_agg(n::text, ' ' ORDER BY n) FROM test.undone WHERE NOT same), NULL, 'and each undo brought back what was before the merge, seed ' || :'seed');
+-- What the first undo that failed did differently.
+SELECT diag(format('%s: %s', what, left(line, 600))) FROM (
+    SELECT 'missing' AS what, unnest(string_to_array(s.state, E'\n')) AS line FROM test.states s WHERE s.n = (SELECT max(n) FROM test.undone WHERE NOT same)
+    EXCEPT SELECT 'missing', unnest(string_to_array(state, E'\n')) FROM test.undone u WHERE u.n = (SELECT max(n) FROM test.undone WHERE NOT same)
+    UNION ALL (SELECT 'too much', unnest(string_to_array(state, E'\n')) FROM test.undone u WHERE u.n = (SELECT max(n) FROM test.undone WHERE NOT same)
+    EXCEPT SELECT 'too much', unnest(string_to_array(s.state, E'\n')) FROM test.states s WHERE s.n = (SELECT max(n) FROM test.undone WHERE NOT same))) d ORDER BY line;
 SELECT is((SELECT count(*) FROM kvcrm.activity_logs WHERE changes ? 'left'), 0::bigint, 'nothing was left');
 SELECT * FROM finish();
