@@ -6,6 +6,7 @@
 // them. A customer that the lead became is a record of its own and stays, with its quotes.
 #include "crm/audit.hpp"
 #include "crm/errors.hpp"
+#include "crm/fields.hpp"
 #include "crm/leads.hpp"
 #include "crm/rows.hpp"
 #include "pg/entry.hpp"
@@ -135,6 +136,8 @@ KVCRM_FUNCTION(erase_lead) {
         .Hint("Lift it first, with set_legal_hold(lead_id, false).");
   }
   const Authorized authorized;
+  // Erased fields are required no more.
+  const crm::CarriedFields erased;
   {
     crm::LogScope log;
     kEraseLeads(home, leads);

@@ -218,6 +218,13 @@ SELECT kvcrm.merge_leads(test.id('survivor'), ARRAY[test.id('legacy')]) IS NOT N
 SELECT is(test.fields(test.id('survivor')), '{"budget": 2, "legacy": 1, "region": "юг"}', 'a merge fills blanks key by key, with keys of before too, though something is required by now');
 SELECT count(*) FROM kvcrm.lead_merges m, kvcrm.undo_merge(m.id, test.id('b')) WHERE m.survivor_id = test.id('survivor');
 SELECT is(test.fields(test.id('survivor')), '{"region": null, "budget": 2}', 'undoing takes them back');
+-- Erasing empties what is required, of quotes that were sent too.
+SELECT test.define('quote', 'terms', '{"required": true}', 'b');
+INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount, status, custom_fields) VALUES (test.id('b'), test.id('survivor'), 'Q', 1, 'sent', '{"terms": "30 дней"}');
+UPDATE kvcrm.leads SET custom_fields = '{"needed": "Иван", "budget": 2}' WHERE id = test.id('survivor');
+SELECT lives_ok($$ SELECT kvcrm.erase_lead(test.id('survivor')) $$, 'required fields don''t stand in the way of erasing');
+SELECT is(row(l.custom_fields, q.custom_fields, (SELECT count(*) FROM kvcrm.lead_field_keys WHERE id = l.id)), row('{}'::jsonb, '{}'::jsonb, 0::bigint), 'which takes them, and from the index')
+  FROM kvcrm.leads l JOIN kvcrm.quotes q ON q.lead_id = l.id WHERE l.id = test.id('survivor');
 DELETE FROM kvcrm.custom_field_definitions WHERE organization_id = test.id('b');
 
 -- --- quotes ---
