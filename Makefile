@@ -102,6 +102,20 @@ $(OUT)/bench/%.o: bench/%.cpp Makefile
 
 -include $(BENCH_OBJECTS:.o=.d)
 
+# Quality of the match: needs text and match, and a connection for what pg_trgm would do.
+QUALITY_OBJECTS := $(patsubst bench/quality/%.cpp,$(OUT)/bench/quality/%.o,$(wildcard bench/quality/*.cpp)) \
+	$(OUT)/bench/harness.o $(filter $(OUT)/obj/text/% $(OUT)/obj/match/%,$(OBJECTS))
+.PHONY: match-program
+match-program: $(OUT)/kvcrm-match
+$(OUT)/kvcrm-match: $(QUALITY_OBJECTS)
+	g++ -o $@ $(QUALITY_OBJECTS) -L$(libdir) -lpq -lphonenumber -licui18n -licuuc
+
+$(OUT)/bench/quality/%.o: bench/quality/%.cpp Makefile
+	@mkdir -p $(@D)
+	g++ -std=c++20 -O2 -g -Wall -Wextra -Werror -isystem $(includedir) -Isrc -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(OUT)/bench/quality/*.d)
+
 # PGXS forgets that a module may be built in a directory of its own.
 uninstall: uninstall-module
 .PHONY: uninstall-module
@@ -135,8 +149,8 @@ bench: deps
 	bench/run $(SCALE)
 
 bench-match: deps
-	@$(MAKE) --no-print-directory all
-	bench/match
+	@$(MAKE) --no-print-directory all match-program
+	bench/match $(SCALE)
 
 docs: all
 	scripts/api-reference

@@ -12,11 +12,11 @@ namespace kvcrm::match {
 
 // Fields as a user typed them or a table keeps them; empty = missing.
 struct Fields {
-  std::string_view name;
-  std::string_view company;
-  std::string_view email;
-  std::string_view phone;  // E.164 when it was understood, else as typed
-  std::string_view inn;
+  std::string_view name = {};
+  std::string_view company = {};
+  std::string_view email = {};
+  std::string_view phone = {};  // E.164 when it was understood, else as typed
+  std::string_view inn = {};
 };
 
 // The stored form of `fields`: normalised values, one per line. Raise kDerivationVersion in
