@@ -257,7 +257,7 @@ END
 $$;
 SELECT is(test.found(who, format('custom_fields => %L, sort => %L', filter, sort)),
           coalesce((SELECT array_agg(id ORDER BY CASE sort WHEN 'name' THEN name END, CASE sort WHEN 'oldest' THEN created_at END, CASE sort WHEN 'oldest' THEN id END, CASE WHEN sort = 'newest' THEN created_at END DESC, id DESC)
-              FROM (SELECT * FROM kvcrm.leads WHERE organization_id = test.id('b') AND (who = 'owner_b' OR assigned_to = test.id('rep_b')) AND custom_fields @> filter::jsonb
+              FROM (SELECT * FROM kvcrm.leads WHERE organization_id = test.id('b') AND deleted_at IS NULL AND (who = 'owner_b' OR assigned_to = test.id('rep_b')) AND custom_fields @> filter::jsonb
                      ORDER BY CASE sort WHEN 'name' THEN name END, CASE sort WHEN 'oldest' THEN created_at END, CASE sort WHEN 'oldest' THEN id END, CASE WHEN sort = 'newest' THEN created_at END DESC, id DESC LIMIT 1000) l), '{}'),
           format('%s, %s: %s', who, sort, filter))
   FROM unnest(ARRAY['owner_b', 'rep_b']) AS who, unnest(ARRAY['newest', 'oldest', 'name']) AS sort,
