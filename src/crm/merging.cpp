@@ -271,6 +271,11 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kLaterMerge{
 
 // --- undo ---
 
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kErased{
+    "merging.erased",
+    "SELECT id FROM kvcrm.leads WHERE organization_id = $1 AND id = ANY ($2) AND erased_at IS NOT NULL LIMIT "
+    "1"};
+
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kLockLeads{
     "merging.lock_leads",
     "SELECT id, merged_into_id FROM kvcrm.leads WHERE organization_id = $1 AND id = ANY ($2) ORDER BY id"
@@ -561,6 +566,10 @@ void RequireUndoable(const Undo& undo) {
         .Detail(later.empty() ? "" : "Merge " + later.Get<pg::Uuid>(0, 0).Text() + ".")
         .Hint("Undo that merge first.");
   }
+  std::vector<pg::Uuid> ids = undo.duplicates;
+  ids.push_back(survivor.id);
+  if (!kErased.Latest(survivor.caller.organization, ids).empty())
+    throw Error(ERRCODE_CHECK_VIOLATION, "the leads were erased: the merge can't be undone");
   if (survivor.converted) {
     throw Error(ERRCODE_CHECK_VIOLATION, "the surviving lead was converted since")
         .Hint("Undo the conversion first, with revert_conversion(lead_id).");

@@ -201,6 +201,12 @@ SELECT lives_ok($$ SELECT kvcrm.undo_merge(test.id('first')) $$, 'and the first 
 SELECT is((SELECT count(*) FROM kvcrm.lead_stage_history h WHERE h.left_at IS NULL AND h.lead_id = ANY (test.ids_of('m1', 'm2', 'm3', 'm4'))), 4::bigint, 'each lead has one open stay');
 SELECT is((SELECT assigned_to FROM kvcrm.leads WHERE id = test.id('m4')), NULL, 'a lead that comes back is nobody''s when its assignee was suspended');
 
+SELECT test.lead('e1', '{"email": "e1@firma.ru"}'), test.lead('e2', '{"email": "e2@firma.ru", "company": "Тайна", "phone": "8 495 222-11-00"}');
+SELECT kvcrm.merge_leads(test.id('e1'), test.ids_of('e2')) IS NOT NULL;
+SELECT kvcrm.erase_lead(test.id('e1')) IS NOT NULL;
+SELECT throws_ok($$ SELECT kvcrm.undo_merge(test.last_merge('e1')) $$, '23514', 'the leads were erased: the merge can''t be undone', 'a merge of erased leads is not undone');
+SELECT is((SELECT count(*) FROM kvcrm.lead_merges m WHERE m::text ~ 'e2@firma|Тайна|2221100'), 0::bigint, 'and its journal knows nothing of them any more');
+
 -- --- the policy block ---
 
 SELECT test.lead('k1', '{"email": "k1@firma.ru"}', 'b'), test.lead('k2', '{"email": "k2@firma.ru", "phone": "8 495 999-88-77"}', 'b');
