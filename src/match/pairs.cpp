@@ -261,9 +261,47 @@ void PairFinder::Find(double least_weight, const std::function<void(const Pair&)
   state.MakeBlocks(blocks, ticker);
 
   // Each record meets the members of its blocks with higher numbers; met through several keys, they are
-  // compared once.
+  // compared once. Both sides lie anywhere in memory, and waiting for it would take most of the time: so
+  // places are fetched some records ahead, and comparisons put off until their texts have come.
+  constexpr std::uint32_t kAhead = 16;
+  constexpr std::size_t kPutOff = 256;
+  struct Candidate {
+    std::uint32_t record, other;
+  };
+  std::vector<Candidate> candidates;
+  const auto compare = [&] {
+    for (const Candidate& candidate : candidates) {
+      const char* text = state.lines[candidate.other].text;
+      __builtin_prefetch(text);
+      __builtin_prefetch(text + 64);
+    }
+    std::uint32_t last = kNoBlock;
+    Frequencies frequencies;
+    Record a;
+    for (const Candidate& candidate : candidates) {
+      if (candidate.record != last) {
+        last = candidate.record;
+        frequencies = state.FrequenciesOf(last);
+        a = Record(state.TextOf(last));
+      }
+      const double weight = Score(a, Record(state.TextOf(candidate.other)), frequencies, state.model);
+      if (weight >= least_weight) found({candidate.record, candidate.other, weight});
+      ticker.Work(0);
+    }
+    candidates.clear();
+  };
   std::vector<std::uint32_t> others;
   for (std::uint32_t record = 0; record < state.size(); ++record) {
+    if (record + kAhead < state.size()) {
+      const std::size_t end = state.EndOfKeys(record + kAhead, key_count);
+      for (std::size_t key = state.lines[record + kAhead].first_key; key < end; ++key) {
+        const std::uint32_t place = blocks.of_key[key];
+        if (place == kNoBlock) continue;
+        __builtin_prefetch(&blocks.begins[place]);
+        __builtin_prefetch(&blocks.ends[place]);
+        __builtin_prefetch(&blocks.members[place]);
+      }
+    }
     others.clear();
     const std::size_t end = state.EndOfKeys(record, key_count);
     for (std::size_t key = state.lines[record].first_key; key < end; ++key) {
@@ -273,19 +311,16 @@ void PairFinder::Find(double least_weight, const std::function<void(const Pair&)
         if (blocks.members[other] > record) others.push_back(blocks.members[other]);
       }
     }
-    if (!others.empty()) {
-      std::sort(others.begin(), others.end());
-      others.erase(std::unique(others.begin(), others.end()), others.end());
-      const Frequencies frequencies = state.FrequenciesOf(record);
-      const Record a(state.TextOf(record));
-      for (const std::uint32_t other : others) {
-        const double weight = Score(a, Record(state.TextOf(other)), frequencies, state.model);
-        if (weight >= least_weight) found({record, other, weight});
-        ticker.Work(0);
-      }
+    std::sort(others.begin(), others.end());
+    others.erase(std::unique(others.begin(), others.end()), others.end());
+    for (const std::uint32_t other : others) {
+      __builtin_prefetch(&state.lines[other]);
+      candidates.push_back({record, other});
     }
+    if (candidates.size() >= kPutOff) compare();
     ticker.Work(3);
   }
+  compare();
   ticker.Report();
 }
 
