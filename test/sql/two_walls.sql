@@ -16,7 +16,8 @@ CREATE TABLE test.organizations (id uuid);
 CREATE TABLE test.users (id uuid);
 -- subject: the lead that functions act on, given this one's id: of a merged lead the survivor.
 CREATE TABLE test.leads (id uuid, organization_id uuid, stage_id uuid, live boolean, subject uuid);
-GRANT SELECT ON test.organizations, test.users, test.leads TO kvcrm_test_client;
+CREATE TABLE test.customers (id uuid, organization_id uuid);
+GRANT SELECT ON test.organizations, test.users, test.leads, test.customers TO kvcrm_test_client;
 
 -- One of them; null for an empty array.
 CREATE FUNCTION test.one(anyarray) RETURNS anyelement VOLATILE LANGUAGE sql AS $$ SELECT $1[1 + floor(random() * cardinality($1))::int] $$;
@@ -34,7 +35,7 @@ CREATE FUNCTION test.random_id() RETURNS uuid VOLATILE LANGUAGE sql AS $$ SELECT
 DO $$
 DECLARE
     org uuid; lead uuid; n int; users uuid[]; members uuid[]; teams uuid[]; roles text[]; stages uuid[]; ids uuid[]; dice float8;
-    tokens text[] := '{leads:create,leads:read_own,leads:read_team,leads:read_all,leads:update_own,leads:update_team,leads:update,leads:assign,activities:create,lead_stages:read}';
+    tokens text[] := '{leads:create,leads:read_own,leads:read_team,leads:read_all,leads:update_own,leads:update_team,leads:update,leads:assign,activities:create,lead_stages:read,customers:read,quotes:read}';
 BEGIN
     FOR n IN 1..14 LOOP users := users || test.random_id(); END LOOP;
     INSERT INTO test.users SELECT unnest(users);
@@ -66,6 +67,7 @@ BEGIN
             VALUES (lead, org, 'Lead ' || i, test.one(stages), CASE WHEN random() < 0.8 THEN test.one(members) END);
             ids := ids || lead;
             IF random() < 0.3 THEN PERFORM kvcrm.log_activity(lead, 'note', 'Note', organization_id => org); END IF;
+            IF random() < 0.3 THEN INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount) VALUES (test.random_id(), org, lead, 'Quote', i); END IF;
         END LOOP;
         FOR i IN 2..60 LOOP
             dice := random();
@@ -75,6 +77,8 @@ BEGIN
             ELSIF dice < 0.35 THEN PERFORM kvcrm.move_lead(ids[i], (SELECT s.id FROM kvcrm.lead_stages s WHERE s.organization_id = org AND s.outcome = 'lost'), lost_reason => 'price', organization_id => org);
             END IF;
         END LOOP;
+        INSERT INTO kvcrm.quotes (id, organization_id, customer_id, title, amount) SELECT test.random_id(), org, c.id, 'Direct', 1 FROM kvcrm.customers c WHERE c.organization_id = org AND random() < 0.5;
+        INSERT INTO test.customers SELECT c.id, org FROM kvcrm.customers c WHERE c.organization_id = org;
         -- Without triggers, so that leads stay with members who are no longer active.
         PERFORM set_config('session_replication_role', 'replica', true);
         FOR i IN 1..14 LOOP
@@ -137,7 +141,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA test TO kvcrm_test_client;
 
 CREATE PROCEDURE test.compare(who uuid, org uuid) LANGUAGE plpgsql AS $$
 DECLARE
-    visible uuid[]; alive uuid[]; writable uuid[]; everything uuid[]; stage record; lead record; n bigint; may_assign boolean;
+    visible uuid[]; alive uuid[]; writable uuid[]; everything uuid[]; stage record; lead record; customer uuid; n bigint; may_assign boolean;
     page int := 1 + floor(random() * 30)::int; sort text := test.one('{newest,oldest,updated,name,score,value,rank}'::text[]);
     first_stage uuid := (SELECT s.stage_id FROM test.leads s WHERE s.organization_id = org LIMIT 1);
 BEGIN
@@ -162,6 +166,16 @@ BEGIN
         INSERT INTO test.cases VALUES
             ('lead_timeline', who, org, lead.id, lead.subject = ANY (visible), test.answers('SELECT count(*) FROM kvcrm.lead_timeline($1, organization_id => $2)', lead.id, org)),
             ('lead_page', who, org, lead.id, lead.subject = ANY (visible), test.answers('SELECT kvcrm.lead_page($1, $2)', lead.id, org));
+    END LOOP;
+
+    INSERT INTO test.cases VALUES ('quotes of lead_page', who, org, '', test.ids_of('SELECT q.id FROM kvcrm.quotes q JOIN kvcrm.leads l ON l.id = q.lead_id WHERE q.organization_id = $1 AND l.merged_into_id IS NULL', org)::text,
+        test.ids_of('SELECT (q->>''id'')::uuid FROM kvcrm.leads l, jsonb_array_elements(kvcrm.lead_page(l.id, $1)->''quotes'') AS q WHERE l.organization_id = $1 AND l.merged_into_id IS NULL', org)::text);
+    FOR customer IN SELECT c.id FROM test.customers c WHERE c.organization_id = org ORDER BY c.id LOOP
+        INSERT INTO test.cases VALUES ('customer_timeline', who, org, customer,
+            test.ids_of('SELECT t.id FROM kvcrm.customers c, LATERAL (SELECT c.id UNION ALL SELECT q.id FROM kvcrm.quotes q WHERE q.customer_id = c.id
+                UNION ALL SELECT a.id FROM kvcrm.lead_activities a JOIN kvcrm.leads l ON l.id = a.lead_id WHERE l.converted_to_customer_id = c.id) t WHERE c.organization_id = $1 AND c.id = $2', org, customer)::text,
+            CASE WHEN test.answers('SELECT count(*) FROM kvcrm.customer_timeline($1, organization_id => $2)', customer, org)
+                THEN test.ids_of('SELECT $2 UNION ALL SELECT t.ref_id FROM kvcrm.customer_timeline($2, page_size => 1000, organization_id => $1) t WHERE t.kind IN (''activity'', ''quote'')', org, customer)::text ELSE '{}' END);
     END LOOP;
 
     FOR stage IN SELECT DISTINCT l.stage_id AS id FROM test.leads l WHERE l.organization_id = org LOOP
@@ -201,7 +215,7 @@ SELECT is_empty(format('SELECT c.*, m.role_slug, m.status, r.permissions FROM te
 -- The test must have something to tell apart.
 SELECT ok(count(*) > 3000, 'thousands of cases') FROM test.cases;
 SELECT ok(count(*) FILTER (WHERE wall = '{}') > 0 AND count(DISTINCT wall) > 4, what || ': some users see nothing, the others different things')
-  FROM test.cases WHERE what IN ('list_leads', 'list_leads with all', 'move', 'assign') GROUP BY what ORDER BY what;
+  FROM test.cases WHERE what IN ('list_leads', 'list_leads with all', 'move', 'assign', 'quotes of lead_page', 'customer_timeline') GROUP BY what ORDER BY what;
 SELECT ok(count(*) FILTER (WHERE wall = 'true') > 100 AND count(*) FILTER (WHERE wall = 'false') > 100, what || ' is asked for leads one sees and doesn''t see') FROM test.cases WHERE what IN ('lead_timeline', 'lead_page') GROUP BY what;
 
 SELECT * FROM finish();
