@@ -78,6 +78,17 @@ INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, 
     SELECT s.organization_id, 'lead', d.key, d.type, d.key = 'budget', CASE WHEN d.key = 'budget' THEN s.id END, d.options
       FROM (VALUES ('budget', 'number', '{}'::text[]), ('region', 'select', ARRAY['север', E'"ю\\г"'])) AS d (key, type, options), kvcrm.lead_stages s
      WHERE s.organization_id = pg_temp.id('ru') AND s.order_index = 3;
+-- Leads that were merged, and a merge that was undone.
+DO $$
+DECLARE
+    leads uuid[] := ARRAY(SELECT l.id FROM generate_series(1, 4) AS i, LATERAL kvcrm.create_lead('Merged ' || i, 'merged' || i || '@firm.example', on_duplicate => 'allow', organization_id => pg_temp.id('ru')) l ORDER BY i);
+BEGIN
+    PERFORM kvcrm.log_activity(leads[2], 'note', 'Moves along');
+    PERFORM kvcrm.merge_leads(leads[1], leads[2:2]);
+    PERFORM kvcrm.merge_leads(leads[3], leads[4:4]);
+    PERFORM kvcrm.undo_merge(m.id) FROM kvcrm.lead_merges m WHERE m.survivor_id = leads[3];
+END
+$$;
 -- The organization then blocks duplicates.
 UPDATE kvcrm.organizations SET duplicate_policy = 'block', settings = '{"inn_check": false}' WHERE id = pg_temp.id('ru');
 -- What the triggers would refuse or change today, as rows of an older version might be.
