@@ -269,20 +269,23 @@ class QuoteWrite {
       lead.deleted = rows.Get<bool>(0, 2);
       lead.assignee = rows.Get<OptionalUuid>(0, 3);
       if (caller_ && !crm::SeesLead(*caller_, lead.assignee)) break;
+      if (lead.customer) RefuseDeleted(kLockCustomer.Latest(*lead.customer, organization_));
       return lead;
     }
     throw Error(crm::kNotFound, "lead not found");
   }
   void CheckCustomer() {
     const auto customer = row_.Get<pg::Uuid>(at_[kCustomer]);
-    const std::optional<bool> deleted = AsOwner([&]() -> std::optional<bool> {
-      if (caller_ && !caller_->Can(Permission::kCustomersRead)) return std::nullopt;
-      const pg::Rows rows = kLockCustomer.Latest(customer, organization_);
-      if (rows.empty()) return std::nullopt;
-      return rows.Get<bool>(0, 0);
+    AsOwner([&] {
+      const bool reads = !caller_ || caller_->Can(Permission::kCustomersRead);
+      if (!reads) throw Error(crm::kNotFound, "customer not found");
+      RefuseDeleted(kLockCustomer.Latest(customer, organization_));
     });
-    if (!deleted) throw Error(crm::kNotFound, "customer not found");
-    if (*deleted) throw Error(ERRCODE_CHECK_VIOLATION, "the customer is deleted").Column("customer_id");
+  }
+  static void RefuseDeleted(const pg::Rows& customer) {
+    if (customer.empty()) throw Error(crm::kNotFound, "customer not found");
+    if (customer.Get<bool>(0, 0))
+      throw Error(ERRCODE_CHECK_VIOLATION, "the customer is deleted").Column("customer_id");
   }
   std::string FreeNumber() const {
     for (int i = 0; i < kDraws; ++i) {

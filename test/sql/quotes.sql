@@ -119,6 +119,9 @@ SELECT is((test.error_of('SELECT test.post(''manager'', jsonb_build_object(''tit
 SELECT is((test.error_of('SELECT test.as_backend_of(''manager'', ''INSERT INTO kvcrm.quotes (organization_id, lead_id, title, amount, status) VALUES (test.id(''''a''''), test.id(''''lead''''), ''''x'''', 1, ''''sent'''') RETURNING id'')')).code, '23514', 'nor do users through a backend');
 UPDATE kvcrm.customers SET deleted_at = now() WHERE id = test.id('other_customer');
 SELECT is(test.try_post('manager', NULL, 'other_customer'), '23514', 'no quote for a deleted customer');
+SELECT is(test.try_post('manager', 'other', NULL), '23514', 'nor for the lead that became it');
+SELECT is((SELECT jsonb_build_array((e).code, (e).message) FROM test.error_of('SELECT kvcrm.create_quote_from_lead(test.id(''other''), ''x'', 1)') e), '["23514", "the customer is deleted"]', 'by function too');
+UPDATE kvcrm.customers SET deleted_at = NULL WHERE id = test.id('other_customer');
 
 -- --- who sees and changes what ---
 
