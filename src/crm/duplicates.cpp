@@ -12,6 +12,7 @@
 #include "crm/organizations.hpp"
 #include "crm/rows.hpp"
 #include "match/keys.hpp"
+#include "pg/gin_sample.hpp"
 #include "pg/json.hpp"
 #include "pg/result_set.hpp"
 #include "text/phone.hpp"
@@ -62,6 +63,16 @@ const pg::Statement<pg::Uuid, pg::Uuid> kCustomersSharingKeys{
     "   WHERE f.match_keys && (SELECT match_keys FROM lead))"
     " SELECT s.id, s.match_values, lead.match_values FROM sharing s, lead WHERE s.organization_id = $2"
     " LIMIT " KEY_CAP};
+
+// Keys of more rows than this are noise: a name like Иванов Александр alone. Of such a key a sample is looked
+// at.
+constexpr int kNoisyKey = 4 * match::kKeyCap;
+
+pg::Rows CandidatesOf(const pg::Statement<pg::Uuid, Keys>& statement, const pg::Uuid& organization,
+                      const Keys& keys) {
+  const pg::GinSample sample(kNoisyKey);
+  return statement(organization, keys);
+}
 
 // A row is fetched by its id alone (OFFSET 0 keeps the planner from mixing conditions): while tables have no
 // statistics it would walk the whole organization instead.
@@ -327,7 +338,7 @@ std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, doubl
   const double least_weight = WeightOf(std::min(least_probability, match::kShippedThreshold));
   std::vector<Match> matches;
   {
-    const pg::Rows candidates = kLeadCandidates(home, sought.keys);
+    const pg::Rows candidates = CandidatesOf(kLeadCandidates, home, sought.keys);
     const LikelyById likely = LikelyAmong(candidates, false, sought.lead, comparer, least_weight);
     if (!likely.empty()) {
       std::map<OptionalUuid, bool> sees;
@@ -342,7 +353,7 @@ std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, doubl
     }
   }
   {
-    const pg::Rows candidates = kCustomerCandidates(home, sought.keys);
+    const pg::Rows candidates = CandidatesOf(kCustomerCandidates, home, sought.keys);
     const LikelyById likely = LikelyAmong(candidates, true, sought.customer, comparer, least_weight);
     const bool sees = caller.Can(Permission::kCustomersRead);
     if (!likely.empty()) {

@@ -473,6 +473,8 @@ void MergeLeads(crm::Merge& merge, crm::MergeResult& result) {
   RequireAssign(merge.survivor.caller, resolved.patch);
 
   const Authorized authorized;
+  // What the survivor is like is known: somebody has just looked.
+  const crm::DuplicateChoice untold(crm::OnDuplicate::kAllow);
   std::string written = "[]";
   {
     // Nothing new is typed in: what the leads look like was known before, and an undo has to find it so.
@@ -732,6 +734,7 @@ KVCRM_FUNCTION(undo_merge) {
   if (journal.Get<bool>(0, 0)) throw Error(ERRCODE_CHECK_VIOLATION, "the merge was undone already");
 
   const Authorized authorized;
+  const crm::DuplicateChoice untold(crm::OnDuplicate::kAllow);
   const pg::Rows fields = kFieldsBack.Latest(id, home);
   if (const auto changed = fields.Get<std::vector<std::string>>(0, 1); !changed.empty())
     left.Fields(undo.survivor.id, changed);

@@ -44,7 +44,7 @@ SELECT test.keep('b_twin', id) FROM kvcrm.create_lead('Ivan Ivanov', 'ivanov@rom
 SELECT is(test.find('manager', 'ivan'), 'lead latin sure Света', 'nor is the same person in another organization');
 SELECT is(test.find('owner_b', 'b_twin'), NULL, 'from there neither');
 
-SELECT is(test.find('manager', 'ivan', ', 0.999999999'), NULL, 'min_probability bounds');
+SELECT is(test.find('manager', 'ivan', ', 1'), NULL, 'min_probability bounds');
 SELECT is(test.find('manager', 'ivan', ', 0, 1'), 'lead latin sure Света', 'max_results bounds');
 SELECT is((test.error_of(format('SELECT * FROM kvcrm.find_duplicates(%L, %s)', test.id('ivan'), bad))).code, '22023', 'find_duplicates refuses ' || bad)
   FROM unnest(ARRAY['-0.01', '1.01', '''NaN''', '''Infinity''', '0.5, 0', '0.5, 101', '0.5, -1']) AS bad;
