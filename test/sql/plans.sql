@@ -26,10 +26,10 @@ INSERT INTO kvcrm.leads (organization_id, name, email, phone, company)
 SELECT id, 'Anna Person' || n, 'p' || n || '@firm' || n % 500 || '.example', '+7916' || lpad(n::text, 7, '0'), 'Firm ' || n % 500 FROM home, generate_series(1, 2000) AS n;
 SELECT set_config('kvcrm.organization_id', id::text, true) FROM home;
 CREATE FUNCTION pg_temp.rows_read(statement text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE before bigint := (SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('leads', 'lead_fingerprints', 'customers', 'customer_fingerprints'));
+DECLARE before bigint := (SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('leads', 'lead_fingerprints', 'lead_field_keys', 'customers', 'customer_fingerprints'));
 BEGIN
     EXECUTE statement;
-    RETURN (SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('leads', 'lead_fingerprints', 'customers', 'customer_fingerprints')) - before;
+    RETURN (SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('leads', 'lead_fingerprints', 'lead_field_keys', 'customers', 'customer_fingerprints')) - before;
 END $$;
 CREATE TEMP TABLE lead AS SELECT id FROM kvcrm.leads WHERE name = 'Anna Person7';
 CREATE TEMP TABLE other AS SELECT id FROM kvcrm.leads WHERE name = 'Anna Person507';
@@ -38,5 +38,13 @@ SELECT cmp_ok(pg_temp.rows_read(statement), '<', 1000::bigint, 'reads little: ' 
     'SELECT * FROM kvcrm.find_duplicates((SELECT id FROM lead))', 'SELECT * FROM kvcrm.check_duplicates(''{"name": "Anna Person9", "email": "p9@firm9.example"}'')',
     'SELECT kvcrm.explain_match((SELECT id FROM lead), (SELECT id FROM other))', 'SELECT kvcrm.lead_page((SELECT id FROM lead))',
     'SELECT kvcrm.dismiss_duplicate((SELECT id FROM lead), (SELECT id FROM other))', 'SELECT kvcrm.qualify_lead((SELECT id FROM lead))']) AS statement;
+
+-- Rare values of custom fields, among many.
+INSERT INTO kvcrm.leads (organization_id, name, custom_fields, created_at)
+SELECT id, 'Bulk', jsonb_build_object('serial', n, 'region', n % 3), '2026-01-01'::timestamptz + n * interval '1 second' FROM home, generate_series(1, 15000) AS n;
+ANALYZE kvcrm.leads, kvcrm.lead_field_keys;
+SELECT cmp_ok(pg_temp.rows_read(statement), '<', 1000::bigint, 'reads little: ' || statement)
+  FROM unnest(ARRAY['SELECT * FROM kvcrm.list_leads(custom_fields => ''{"serial": 77}'')', 'SELECT * FROM kvcrm.list_leads(custom_fields => ''{"serial": 78, "region": 0}'', sort => ''value'')',
+    'SELECT * FROM kvcrm.list_leads(custom_fields => ''{"serial": -1}'')', 'SELECT kvcrm.count_leads(custom_fields => ''{"serial": 79}'')']) AS statement;
 SELECT * FROM finish();
 ROLLBACK;
