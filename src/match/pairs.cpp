@@ -14,7 +14,7 @@ namespace {
 
 // A block with more records than kKeyCap is sorted, and each record compared with so many before and after
 // it.
-constexpr std::uint32_t kNeighbours = 4;
+constexpr std::uint32_t kNeighbours = 2;
 
 constexpr std::uint32_t kNoBlock = 0xFFFFFFFF;
 
