@@ -89,6 +89,10 @@ BEGIN
     PERFORM kvcrm.undo_merge(m.id) FROM kvcrm.lead_merges m WHERE m.survivor_id = leads[3];
 END
 $$;
+-- A scan, and a model as training leaves it.
+SELECT FROM kvcrm.scan_duplicates(organization_id => pg_temp.id('ru'));
+INSERT INTO kvcrm.match_models (organization_id, prior, weights, duplicates, others, diagnostics)
+    VALUES (pg_temp.id('ru'), -13.25, '{"name": {"exact": 12.125}, "smell": {"exact": 1}}', 30, 20, '{"duplicates": 30, "others": 20}');
 -- The organization then blocks duplicates.
 UPDATE kvcrm.organizations SET duplicate_policy = 'block', settings = '{"inn_check": false}' WHERE id = pg_temp.id('ru');
 -- What the triggers would refuse or change today, as rows of an older version might be.
