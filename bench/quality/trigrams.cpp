@@ -24,7 +24,7 @@ std::string Field(const std::string& value) {
 }
 
 struct Candidate {
-  bool same_key;
+  bool same_email, same_phone, same_inn;
   double name, company, text;
   bool duplicate;
 };
@@ -64,7 +64,7 @@ Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
 
   const std::string probes = std::to_string(sample);
   const bench::Result found = server.Run(
-      "SELECT a.email = b.email OR a.phone = b.phone OR a.inn = b.inn,"
+      "SELECT a.email = b.email, a.phone = b.phone, a.inn = b.inn,"
       " coalesce(similarity(lower(a.name), lower(b.name)), 0),"
       " coalesce(similarity(lower(a.company), lower(b.company)), 0), similarity(a.text, b.text),"
       " a.entity = b.entity FROM ("
@@ -77,9 +77,9 @@ Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
       probes + ")");
   std::vector<Candidate> candidates;
   for (int row = 0; row < found.rows(); ++row) {
-    candidates.push_back({found.Text(row, 0) == "t", std::atof(found.Get(row, 1)),
-                          std::atof(found.Get(row, 2)), std::atof(found.Get(row, 3)),
-                          found.Text(row, 4) == "t"});
+    candidates.push_back({found.Text(row, 0) == "t", found.Text(row, 1) == "t", found.Text(row, 2) == "t",
+                          std::atof(found.Get(row, 3)), std::atof(found.Get(row, 4)),
+                          std::atof(found.Get(row, 5)), found.Text(row, 6) == "t"});
   }
   server.Run("DROP TABLE leads");
 
@@ -101,13 +101,23 @@ Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
     best.curve = curve;
     best.variant = variant;
   };
-  consider("text", [](const Candidate& c) { return c.text; });
-  consider("name", [](const Candidate& c) { return c.name; });
-  consider("name and company", [](const Candidate& c) { return std::min(c.name, c.company); });
-  consider("key or text", [](const Candidate& c) { return c.same_key ? 1 : c.text; });
-  consider("key or name", [](const Candidate& c) { return c.same_key ? 1 : c.name; });
-  consider("key or name and company",
-           [](const Candidate& c) { return c.same_key ? 1 : std::min(c.name, c.company); });
+  const auto consider_with_keys = [&](const auto& names, const auto& score) {
+    consider(names[0], score);
+    consider(names[1], [&](const Candidate& c) { return c.same_email ? 1 : score(c); });
+    consider(names[2], [&](const Candidate& c) { return c.same_email || c.same_phone ? 1 : score(c); });
+    consider(names[3],
+             [&](const Candidate& c) { return c.same_email || c.same_phone || c.same_inn ? 1 : score(c); });
+  };
+  constexpr const char* kText[] = {"text", "email or text", "email, phone or text",
+                                   "email, phone, inn or text"};
+  constexpr const char* kName[] = {"name", "email or name", "email, phone or name",
+                                   "email, phone, inn or name"};
+  constexpr const char* kBoth[] = {"name and company", "email or name and company",
+                                   "email, phone or name and company",
+                                   "email, phone, inn or name and company"};
+  consider_with_keys(kText, [](const Candidate& c) { return c.text; });
+  consider_with_keys(kName, [](const Candidate& c) { return c.name; });
+  consider_with_keys(kBoth, [](const Candidate& c) { return std::min(c.name, c.company); });
   return best;
 }
 

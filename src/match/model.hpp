@@ -33,7 +33,8 @@ struct Model {
 const Model& ShippedModel();
 
 // From this probability on a pair is shown without being asked for.
-inline constexpr double kShippedThreshold = 0.9;  // 3.2 bits: precision .96 and F1 .89 on the synthetic million
+inline constexpr double kShippedThreshold =
+    0.9;  // 3.2 bits: precision .96 and F1 .89 on the synthetic million
 
 // One field's part in a comparison.
 struct Evidence {
