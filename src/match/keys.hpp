@@ -14,8 +14,9 @@ namespace kvcrm::match {
 // neighbours among them.
 inline constexpr int kKeyCap = 50;
 
-// The record's keys, sorted, without repetition. `organization` is the 16 bytes of its id: they are part of
-// each hash, so that one index serves all organizations and a lookup never meets another's records.
+// The record's keys, at most 22, sorted, without repetition. `organization` is the 16 bytes of its id: they
+// are part of each hash, so that one index serves all organizations and a lookup never meets another's
+// records.
 std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view organization);
 
 // Values whose frequency weighs in a comparison: agreeing on a rare one says more. One slot per value.

@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const std::string* normalized : {&a, &b}) {
     if (!kvcrm::text::IsValidUtf8(*normalized)) std::abort();
     if (std::count(normalized->begin(), normalized->end(), '\n') != 4) std::abort();
-    if (BlockingKeys(Record(*normalized), "0123456789abcdef").size() > 20) std::abort();
+    if (BlockingKeys(Record(*normalized), "0123456789abcdef").size() > 22) std::abort();
   }
   Frequencies frequencies;
   frequencies.records = 1000;
