@@ -30,6 +30,7 @@ enum : int {
   kNameDifferent,
   kNameMissing,
   kCompanyExact,
+  kCompanyColleague,
   kCompanyOtherForm,
   kCompanyTypo,
   kCompanyPartial,
@@ -42,6 +43,7 @@ enum : int {
   kEmailExact,
   kEmailRole,
   kEmailTypo,
+  kEmailAlike,
   kEmailLocalPart,
   kEmailDomain,
   kEmailColleague,
@@ -82,7 +84,9 @@ constexpr Level kLevels[] = {
     {"name", "different", -8.0},    // S -7.3; J: outweighs what colleagues share
     {"name", "missing", 0.0},       // neutral
 
-    {"company", "exact", 12.0},       // S 12.3
+    {"company", "exact", 12.0},  // S 12.3
+    {"company", "colleague",
+     3.0},  // J: where names are of two people, a firm they share makes them colleagues
     {"company", "other_form", 9.0},   // S 8.4; J: people mix up forms
     {"company", "typo", 10.0},        // S 9.1
     {"company", "partial", 4.0},      // S 1.7 from few pairs; J: branches, short forms
@@ -96,6 +100,7 @@ constexpr Level kLevels[] = {
     {"email", "exact", 18.0},      // S 18.3, for an address of two records in ten thousand
     {"email", "role", 2.0},        // J: a firm's, hardly more than its domain
     {"email", "typo", 14.0},       // S 15.8; J: addresses of namesakes look like slips
+    {"email", "alike", 0.5},       // J: a.ivanov and o.ivanov are two people where their names are
     {"email", "local_part", 1.5},  // S 3.7, but -4.5 where names agree, which give the local part
     {"email", "domain", 6.0},      // S 15.9 from few pairs; J: says no more than the firm
     {"email", "colleague", -1.0},  // J: a firm gives a person one mailbox
@@ -255,7 +260,8 @@ bool IsEmailTypo(const Record& a, const Record& b, const EmailAddress& x, const 
          EditDistance(x.local, y.local, 2) <= 2;
 }
 
-Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequencies& frequencies) {
+Found FindEmail(const Record& a, const Record& b, bool same_firm, bool other_person,
+                const Frequencies& frequencies) {
   if (a.email.empty() || b.email.empty()) return {kEmailMissing};
   const EmailAddress x(a.email), y(b.email);
   if (a.email == b.email) {
@@ -263,7 +269,11 @@ Found FindEmail(const Record& a, const Record& b, bool same_firm, const Frequenc
     return {kEmailExact, Adjustment(frequencies, Value::kEmail)};
   }
   const bool role = IsRole(x.local) || IsRole(y.local);
-  if (!role && IsEmailTypo(a, b, x, y)) return {kEmailTypo};
+  if (!role && IsEmailTypo(a, b, x, y)) {
+    // Addresses follow names: those of relatives and namesakes differ as little as the names do.
+    const bool colleagues = other_person && (same_firm || x.local.front() != y.local.front());
+    return {colleagues ? kEmailAlike : kEmailTypo};
+  }
   if (x.domain == y.domain && !IsFreeMail(x.domain)) return {same_firm ? kEmailColleague : kEmailDomain};
   if (x.local == y.local && x.local.size() >= 5 && !role) return {kEmailLocalPart};
   return {kEmailDifferent};
@@ -305,10 +315,12 @@ double Assess(const Record& a, const Record& b, const Frequencies& frequencies, 
   found[1] = FindCompany(a, b, frequencies);
   const int company = found[1].level;
   bool same_firm = company == kCompanyExact || company == kCompanyOtherForm || company == kCompanyTypo;
-  found[2] = FindEmail(a, b, same_firm, frequencies);
-  same_firm = same_firm || found[2].level == kEmailDomain;
   const int name = found[0].level;
   const bool other_person = name == kNameFamilyOnly || name == kNameGivenOnly || name == kNameDifferent;
+  // A name of many words, as an address is, is shared for other reasons.
+  if (same_firm && other_person && !IsLong(a.company)) found[1] = {kCompanyColleague};
+  found[2] = FindEmail(a, b, same_firm, other_person, frequencies);
+  same_firm = same_firm || found[2].level == kEmailDomain;
   found[3] = FindPhone(a, b, same_firm, other_person, frequencies);
   found[4] = FindInn(a, b, same_firm, frequencies);
   double weight = PriorOf(frequencies, model);

@@ -258,6 +258,40 @@ TEST(Comparison, ColleaguesAreNoDuplicates) {
   }
 }
 
+// Their addresses are made of their names, so they differ as little as those do.
+TEST(Comparison, RelativesAndNamesakesAtOneFirmAreNoDuplicates) {
+  const Fields clara{
+      .name = "Clara Buttercup", .company = "Brave Little Tailor AG", .email = "c.buttercup@tailor.example"};
+  const Fields kirill{
+      .name = "Кирилл Щеглов", .company = "ООО «Щучье Веление»", .email = "k.scheglov@velenie.example"};
+  Frequencies frequencies;
+  for (const std::uint32_t records : {0U, 300U, 10000U}) {
+    frequencies.records = records;
+    EXPECT_LT(CompareFields(clara,
+                            {.name = "Søren Buttercup",
+                             .company = "Brave Little Tailor AG",
+                             .email = "s.buttercup@tailor.example"},
+                            frequencies)
+                  .probability,
+              0.1)
+        << records;
+    // Neither is the firm's name needed to tell.
+    EXPECT_LT(
+        CompareFields(clara, {.name = "Søren Buttercup", .email = "s.buttercup@tailor.example"}, frequencies)
+            .probability,
+        0.1)
+        << records;
+    EXPECT_LT(
+        CompareFields(
+            kirill,
+            {.name = "Олег Щеглов", .company = "ООО «Щучье Веление»", .email = "o.scheglov@velenie.example"},
+            frequencies)
+            .probability,
+        0.1)
+        << records;
+  }
+}
+
 TEST(Comparison, AnotherInnIsStrongEvidenceAgainst) {
   const Fields a{.name = "Иванов Иван", .company = "ООО «Ромашка»", .inn = "7707083893"};
   Fields b = a;
