@@ -53,16 +53,12 @@ const pg::Statement<pg::Uuid, Keys> kLeadCandidates{"duplicates.lead_candidates"
 const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{"duplicates.customer_candidates",
                                                         SHARING_A_KEY("customer_fingerprints")};
 
-// Customers that share any key with a lead; all keys in one scan, so many rows and no more.
-const pg::Statement<pg::Uuid, pg::Uuid> kCustomersSharingKeys{
-    "duplicates.customers_sharing_keys",
-    "WITH lead AS MATERIALIZED (SELECT f.match_keys, f.match_values FROM kvcrm.lead_fingerprints f"
-    "   WHERE f.id = $1 AND f.organization_id = $2),"
-    " sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values FROM "
-    "kvcrm.customer_fingerprints f"
-    "   WHERE f.match_keys && (SELECT match_keys FROM lead))"
-    " SELECT s.id, s.match_values, lead.match_values FROM sharing s, lead WHERE s.organization_id = $2"
-    " LIMIT " KEY_CAP};
+// Customers that have all of these keys.
+const pg::Statement<pg::Uuid, Keys> kCustomersWithKeys{
+    "duplicates.customers_with_keys",
+    "WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values"
+    "   FROM kvcrm.customer_fingerprints f WHERE f.match_keys @> $2)"
+    " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP};
 
 // Keys of more rows than this are noise: a name like Иванов Александр alone. Of such a key a sample is looked
 // at.
@@ -312,9 +308,15 @@ Sought SoughtLead(const Lead& lead) {
 
 OptionalUuid CustomerLike(const Lead& lead, double least_probability) {
   const pg::Uuid& home = lead.caller.organization;
-  const pg::Rows candidates = kCustomersSharingKeys(lead.id, home);
+  const auto view = [](const OptionalText& text) {
+    return text ? std::string_view(*text) : std::string_view();
+  };
+  const std::string values =
+      match::Normalize({lead.name, view(lead.company), view(lead.email), view(lead.phone), view(lead.inn)});
+  const Keys keys = match::KeysOfPersonInFirm(match::Record(values), BytesOf(home));
+  if (keys.empty()) return std::nullopt;
+  const pg::Rows candidates = kCustomersWithKeys(home, keys);
   if (candidates.empty()) return std::nullopt;
-  const auto values = candidates.Get<std::string>(0, 2);
   const Comparer comparer(home, values);
   const LikelyById likely =
       LikelyAmong(candidates, true, std::nullopt, comparer, WeightOf(least_probability));

@@ -40,7 +40,8 @@ struct Match {
   }
 };
 
-// The customer that most likely is the lead's, of at least this probability, whoever may see it.
+// The customer that most likely is the lead's, of at least this probability, whoever may see it: one with a
+// person of the lead's names in a firm of its name.
 std::optional<pg::Uuid> CustomerLike(const Lead& lead, double least_probability);
 
 // Those of at least this probability, as the caller may know it, the likeliest first.

@@ -25,7 +25,7 @@ using OptionalUuid = std::optional<pg::Uuid>;
 
 #define LEAD_FIELDS                                                                                \
   "stage_id, assigned_to, version, board_rank, converted_at IS NOT NULL, deleted_at IS NOT NULL, " \
-  "converted_to_customer_id, merged_into_id, company, inn, email_normalized, phone_e164 "          \
+  "converted_to_customer_id, merged_into_id, company, inn, email_normalized, phone_e164, name "    \
   "FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
 
 const pg::Statement<pg::Uuid, pg::Uuid> kRead{"leads.read", "SELECT " LEAD_FIELDS};
@@ -136,6 +136,7 @@ std::optional<crm::Lead> ReadAnyLead(const pg::Uuid& id, const crm::Caller& call
   lead.inn = rows.Get<OptionalText>(0, 9);
   lead.email = rows.Get<OptionalText>(0, 10);
   lead.phone = rows.Get<OptionalText>(0, 11);
+  lead.name = rows.Get<std::string>(0, 12);
   return lead;
 }
 

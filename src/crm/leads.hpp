@@ -19,6 +19,7 @@ struct Lead {
   std::optional<pg::Uuid> customer;
   std::optional<pg::Uuid> merged_into;
 
+  std::string name;
   // What identifies the person and the firm, normalised.
   std::optional<std::string> company, inn, email, phone;
 

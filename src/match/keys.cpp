@@ -115,6 +115,8 @@ struct NameParts {
 };
 
 constexpr std::size_t kMaxCoreWords = 16;
+// Names of companies of so many words are taken as a whole.
+constexpr std::size_t kShortName = 3;
 
 struct CoreWords {
   std::array<std::string_view, kMaxCoreWords> words;
@@ -126,6 +128,13 @@ struct CoreWords {
       if (end > start) words[count++] = core.substr(start, end - start);
       start = end + 1;
     }
+  }
+
+  // People run words together, or take them apart.
+  std::string Joined() const {
+    std::string joined;
+    for (std::size_t i = 0; i < count; ++i) joined.append(words[i]);
+    return joined;
   }
 };
 
@@ -162,10 +171,8 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
 
   if (const std::string_view core = CompanyCore(record.company); !core.empty()) {
     const CoreWords words(core);
-    if (words.count <= 3) {
-      // Words may have been run together.
-      std::string joined;
-      for (std::size_t i = 0; i < words.count; ++i) joined.append(words.words[i]);
+    if (words.count <= kShortName) {
+      const std::string joined = words.Joined();
       const std::string_view company = joined;
       for (std::size_t i = 0; i < name.count; ++i)
         add(Kind::kCompanyAndName, company, std::string_view(name.parts[i]));
@@ -230,6 +237,17 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
 
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+std::vector<std::int64_t> KeysOfPersonInFirm(const Record& record, std::string_view organization) {
+  const NameParts name(record.name);
+  const CoreWords words(CompanyCore(record.company));
+  if (name.count < 2 || words.count == 0 || words.count > kShortName) return {};
+  const std::string company = words.Joined();
+  std::vector<std::int64_t> keys;
+  for (const std::string& part : name.parts)
+    keys.push_back(Hash(organization, Kind::kCompanyAndName).Add(company).Add(part).Finish());
   return keys;
 }
 

@@ -199,13 +199,13 @@ SELECT is_empty($$ SELECT l.id FROM kvcrm.leads l LEFT JOIN kvcrm.lead_conversio
 SELECT is_empty($$ SELECT c.id FROM kvcrm.customers c WHERE c.source_lead_id IS NOT NULL AND (SELECT count(*) FROM kvcrm.customer_contacts p WHERE p.customer_id = c.id AND p.is_primary) <> 1 $$, 'and every customer has one primary contact');
 -- --- a second look ---
 
-SELECT test.lead('first look', '{"name": "Вахтанг Гогоберидзе", "email": "v.gogoberidze@kolibri-trade.ru", "phone": "+7 495 333-11-22", "company": "ООО «Колибри Трейд»"}');
+SELECT test.lead('first look', '{"name": "Вахтанг Гогоберидзе", "email": "v.gogoberidze@kolibri-trade.ru", "phone": "+7 495 333-11-22", "company": "ООО «Колибри»"}');
 SELECT test.keep('gogoberidze', id) FROM kvcrm.qualify_lead(test.id('first look'));
-SELECT test.lead('second look', '{"name": "Gogoberidze Vakhtang", "email": "v.gogoberidze@kolibri-trade.com", "phone": "+7 495 333-11-25", "company": "Kolibri Trade LLC"}');
+SELECT test.lead('second look', '{"name": "Gogoberidze Vakhtang", "email": "v.gogoberidze@kolibri-trade.com", "phone": "+7 495 333-11-25", "company": "Kolibri LLC"}');
 SELECT is((SELECT c.id FROM kvcrm.qualify_lead(test.id('second look')) c), test.id('gogoberidze'), 'a lead that most likely is a customer''s, though e-mail and phone differ, is linked');
-SELECT test.lead('colleague look', '{"name": "Марина Пчёлкина", "company": "ООО «Колибри Трейд»"}');
+SELECT test.lead('colleague look', '{"name": "Марина Пчёлкина", "company": "ООО «Колибри»"}');
 SELECT isnt((SELECT c.id FROM kvcrm.qualify_lead(test.id('colleague look')) c), test.id('gogoberidze'), 'a colleague is not taken for them');
-SELECT test.lead('third look', '{"name": "Вахтанг Гогоберидзе", "email": "v.gogoberidze@kolibri-trade.net", "company": "Колибри-Трейд"}');
+SELECT test.lead('third look', '{"name": "Вахтанг Гогоберидзе", "email": "v.gogoberidze@kolibri-trade.net", "company": "Колибри"}');
 SELECT isnt((SELECT c.id FROM kvcrm.qualify_lead(test.id('third look'), on_match => 'create') c), test.id('gogoberidze'), 'nor looked for when a new customer is asked for');
 
 SELECT * FROM finish();
