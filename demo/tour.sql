@@ -77,6 +77,34 @@ SELECT coalesce(m.display_name, '—') AS "assigned to", count(*) AS "leads",
 \echo
 SELECT l.name, l.company, l.email, l.phone FROM kvcrm.list_leads('romashka', page_size => 6) AS l;
 
+\echo '━━━ Who is there twice? Vera scans all leads ━━━'
+\echo
+SELECT * FROM kvcrm.scan_duplicates();
+\echo 'The likeliest pairs that don''t read alike:'
+\echo
+SELECT round(100 * p.probability::numeric, 2) AS "%", a.name, a.email, a.phone, b.name AS "and", b.email AS "e-mail", b.phone AS "tel."
+  FROM kvcrm.duplicate_pairs p JOIN kvcrm.leads a ON a.id = p.lead_id JOIN kvcrm.leads b ON b.id = p.other_lead_id
+ WHERE a.name <> b.name ORDER BY p.probability DESC LIMIT 5;
+SELECT p.lead_id AS one, p.other_lead_id AS other FROM kvcrm.duplicate_pairs p JOIN kvcrm.leads a ON a.id = p.lead_id
+  JOIN kvcrm.leads b ON b.id = p.other_lead_id WHERE a.name <> b.name ORDER BY p.probability DESC LIMIT 1 \gset
+\echo 'Why the first? What each field says, in bits:'
+\echo
+SELECT f.field, f.level, f.weight, f.values ->> 0 AS "one", f.values ->> 1 AS "the other"
+  FROM jsonb_to_recordset(kvcrm.explain_match(:'one', :'other') -> 'fields')
+       AS f (field text, level text, weight numeric, "values" jsonb);
+
+\echo '━━━ She merges them, and thinks better of it ━━━'
+\echo
+SELECT survivor_id AS survivor, (lead_ids)[1 + (lead_ids[1] = survivor_id)::int] AS loser
+  FROM kvcrm.duplicate_clusters() WHERE :'one' = ANY (lead_ids) \gset
+SELECT l.name, l.company, l.email, l.phone, s.name AS "stage" FROM kvcrm.merge_leads(:'survivor', ARRAY[:'loser']::uuid[]) AS l
+  JOIN kvcrm.lead_stages s ON s.id = l.stage_id;
+\echo 'The other one''s id still works, and stands for the survivor:'
+\echo
+SELECT a.type, a.title, l.name AS "on" FROM kvcrm.log_activity(:'loser', 'note', 'Один человек, а не два') AS a JOIN kvcrm.leads l ON l.id = a.lead_id;
+SELECT m.value ->> 'id' AS merge FROM jsonb_array_elements(kvcrm.lead_page(:'survivor') -> 'merges') AS m LIMIT 1 \gset
+SELECT u.name, u.email, u.phone FROM kvcrm.undo_merge(:'merge') AS u;
+
 SELECT id AS contacted FROM kvcrm.lead_stages WHERE order_index = 2 \gset
 SELECT id AS lost FROM kvcrm.lead_stages WHERE outcome = 'lost' \gset
 SELECT id AS won FROM kvcrm.lead_stages WHERE outcome = 'won' \gset
