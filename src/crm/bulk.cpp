@@ -1,7 +1,8 @@
 // Bulk: what the functions on one lead do, for many; a lead that is refused doesn't undo the others.
 //
 // Leads are taken in the order of their ids, whatever the order they come in, so that two calls at once that
-// share leads wait for each other instead of deadlocking.
+// share leads wait for each other instead of deadlocking. Ids of merged leads are replaced by their
+// survivors' first, or else the order would not be that of the rows that are locked.
 #include <algorithm>
 #include <map>
 
@@ -21,15 +22,19 @@ using Failures = std::map<pg::Uuid, crm::Failure>;
 
 constexpr std::size_t kBatch = 64;
 
-// Does `one(id)` to every lead once and returns those that were refused.
-template <typename One>
-Failures DoAll(const Ids& ids, const One& one) {
-  std::vector<pg::Uuid> leads;
+std::vector<pg::Uuid> Given(const Ids& ids) {
+  std::vector<pg::Uuid> given;
   for (const OptionalUuid& id : ids) {
-    if (id) leads.push_back(*id);
+    if (id) given.push_back(*id);
   }
-  std::sort(leads.begin(), leads.end());
-  leads.erase(std::unique(leads.begin(), leads.end()), leads.end());
+  std::sort(given.begin(), given.end());
+  given.erase(std::unique(given.begin(), given.end()), given.end());
+  return given;
+}
+
+// Does `one(id)` to the leads, in their order, and returns those that were refused.
+template <typename One>
+Failures DoAll(const std::vector<pg::Uuid>& leads, const One& one) {
   Failures failures;
   crm::InBatches(
       leads.size(), kBatch,
@@ -43,6 +48,38 @@ Failures DoAll(const Ids& ids, const One& one) {
       },
       [&](std::size_t lead, crm::Failure failure) { failures.emplace(leads[lead], std::move(failure)); });
   return failures;
+}
+
+// Does it to what the ids stand for, each once.
+template <typename One>
+Failures DoAllSurvivors(const std::vector<pg::Uuid>& given, const OptionalUuid& organization,
+                        const One& one) {
+  const std::map<pg::Uuid, pg::Uuid> stand_for = crm::StandsFor(given, organization);
+  const auto lead_of = [&](const pg::Uuid& id) {
+    const auto found = stand_for.find(id);
+    return found != stand_for.end() ? found->second : id;
+  };
+  Ids leads;
+  for (const pg::Uuid& id : given) leads.push_back(lead_of(id));
+  const Failures failures = DoAll(Given(leads), one);
+  Failures answers;
+  for (const pg::Uuid& id : given) {
+    if (const auto found = failures.find(lead_of(id)); found != failures.end())
+      answers.emplace(id, found->second);
+  }
+  return answers;
+}
+
+// Does it to the very leads. Those that were merged away come first: whoever is given such an id locks it
+// before its survivor.
+template <typename One>
+Failures DoAllThemselves(std::vector<pg::Uuid> given, const OptionalUuid& organization, const One& one) {
+  const std::map<pg::Uuid, pg::Uuid> stand_for = crm::StandsFor(given, organization);
+  std::stable_partition(given.begin(), given.end(), [&](const pg::Uuid& id) {
+    const auto found = stand_for.find(id);
+    return found != stand_for.end() && found->second != id;
+  });
+  return DoAll(given, one);
 }
 
 void PutAnswers(pg::ResultSet& result, const Ids& ids, const Failures& failures) {
@@ -65,10 +102,14 @@ void PutAnswers(pg::ResultSet& result, const Ids& ids, const Failures& failures)
 
 // The frame of every bulk function: `one(id)` is what the function on one lead does.
 template <typename One>
-Datum Bulk(pg::Args& args, const Ids& ids, const One& one) {
+Datum Bulk(pg::Args& args, const Ids& ids, const OptionalUuid& organization, crm::Merged merged,
+           const One& one) {
   pg::ResultSet result(args);
   pg::Session session(pg::Access::kWrite);
-  PutAnswers(result, ids, DoAll(ids, one));
+  const std::vector<pg::Uuid> given = Given(ids);
+  PutAnswers(result, ids,
+             merged == crm::Merged::kFollow ? DoAllSurvivors(given, organization, one)
+                                            : DoAllThemselves(given, organization, one));
   return result.Done();
 }
 
@@ -81,7 +122,8 @@ KVCRM_FUNCTION(bulk_assign) {
   const auto ids = args.Require<Ids>(0, "lead_ids");
   const auto assignee = args.Get<OptionalUuid>(1);
   const auto organization = args.Get<OptionalUuid>(2);
-  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::AssignLead(id, assignee, organization); });
+  return Bulk(args, ids, organization, crm::Merged::kFollow,
+              [&](const pg::Uuid& id) { crm::AssignLead(id, assignee, organization); });
 }
 
 // bulk_move(lead_ids uuid[], stage_id, lost_reason, organization_id): move_lead to the end of the stage.
@@ -90,7 +132,8 @@ KVCRM_FUNCTION(bulk_move) {
   const auto ids = args.Require<Ids>(0, "lead_ids");
   const crm::Move move{args.Require<pg::Uuid>(1, "stage_id"), {}, args.Get<OptionalText>(2), {}};
   const auto organization = args.Get<OptionalUuid>(3);
-  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::MoveLead(id, move, organization); });
+  return Bulk(args, ids, organization, crm::Merged::kFollow,
+              [&](const pg::Uuid& id) { crm::MoveLead(id, move, organization); });
 }
 
 // bulk_delete(lead_ids uuid[], organization_id): delete_lead. Errors of the call: 22023 when lead_ids is
@@ -98,7 +141,8 @@ KVCRM_FUNCTION(bulk_move) {
 KVCRM_FUNCTION(bulk_delete) {
   const auto ids = args.Require<Ids>(0, "lead_ids");
   const auto organization = args.Get<OptionalUuid>(1);
-  return Bulk(args, ids, [&](const pg::Uuid& id) { crm::DeleteLead(id, organization); });
+  return Bulk(args, ids, organization, crm::Merged::kStay,
+              [&](const pg::Uuid& id) { crm::DeleteLead(id, organization); });
 }
 
 // bulk_qualify(lead_ids uuid[], on_match, organization_id): qualify_lead. Errors of the call: 22023 when
@@ -107,6 +151,6 @@ KVCRM_FUNCTION(bulk_qualify) {
   const auto ids = args.Require<Ids>(0, "lead_ids");
   const crm::OnMatch on_match = crm::ParseOnMatch(args.Get<OptionalText>(1));
   const auto organization = args.Get<OptionalUuid>(2);
-  return Bulk(args, ids,
+  return Bulk(args, ids, organization, crm::Merged::kFollow,
               [&](const pg::Uuid& id) { crm::ConvertLead(id, std::nullopt, on_match, organization); });
 }

@@ -42,6 +42,18 @@ constexpr int kLongestChain = 10000;
 const pg::Statement<pg::Uuid> kOrganizationsOf{"leads.organizations_of",
                                                "SELECT organization_id FROM kvcrm.leads WHERE id = $1"};
 
+const pg::Statement<std::vector<pg::Uuid>> kOrganizationsOfAll{
+    "leads.organizations_of_all", "SELECT DISTINCT organization_id FROM kvcrm.leads WHERE id = ANY ($1)"};
+
+// UNION: ends in a circle, too.
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kStandFor{
+    "leads.stand_for",
+    "WITH RECURSIVE chain AS (SELECT l.id AS given, l.id, l.merged_into_id FROM kvcrm.leads l"
+    "   WHERE l.organization_id = $1 AND l.id = ANY ($2)"
+    " UNION SELECT c.given, l.id, l.merged_into_id FROM chain c"
+    "   JOIN kvcrm.leads l ON l.id = c.merged_into_id AND l.organization_id = $1)"
+    " SELECT given, id FROM chain WHERE merged_into_id IS NULL"};
+
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kIsTeammate{
     "leads.is_teammate",
     "SELECT 1 FROM kvcrm.organization_members"
@@ -237,6 +249,28 @@ Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, L
   }
   if (!found) throw Error(kNotFound, "lead not found");
   return *found;
+}
+
+std::map<pg::Uuid, pg::Uuid> StandsFor(const std::vector<pg::Uuid>& ids, const OptionalUuid& organization) {
+  std::vector<pg::Uuid> organizations;
+  for (const Caller& caller : PossibleCallers(organization)) {
+    if (caller.is_member) organizations.push_back(caller.organization);
+  }
+  if (organizations.empty() && !CurrentUser()) {
+    const pg::Rows rows = kOrganizationsOfAll(ids);
+    for (std::uint64_t i = 0; i < rows.size(); ++i) organizations.push_back(rows.Get<pg::Uuid>(i, 0));
+  }
+  std::map<pg::Uuid, pg::Uuid> found;
+  std::vector<pg::Uuid> ambiguous;
+  for (const pg::Uuid& home : organizations) {
+    const pg::Rows rows = kStandFor(home, ids);
+    for (std::uint64_t i = 0; i < rows.size(); ++i) {
+      if (!found.emplace(rows.Get<pg::Uuid>(i, 0), rows.Get<pg::Uuid>(i, 1)).second)
+        ambiguous.push_back(rows.Get<pg::Uuid>(i, 0));
+    }
+  }
+  for (const pg::Uuid& id : ambiguous) found.erase(id);
+  return found;
 }
 
 void RequireUpdate(const Lead& lead) {

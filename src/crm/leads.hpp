@@ -1,7 +1,9 @@
 // Leads as the functions find, lock and authorise them.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "crm/permissions.hpp"
 
@@ -46,6 +48,11 @@ enum class Merged { kFollow, kStay };
 // own id is the one to go on with: of a lead that was merged away the survivor is found, whoever sees that.
 Lead FindLead(const pg::Uuid& id, const std::optional<pg::Uuid>& organization, Lock lock,
               Merged merged = Merged::kFollow);
+
+// What each of many ids stands for, see Merged; ids of no lead, or of leads in several of the organizations
+// that FindLead would look in, are left out. Nothing is locked, nothing said about rights.
+std::map<pg::Uuid, pg::Uuid> StandsFor(const std::vector<pg::Uuid>& ids,
+                                       const std::optional<pg::Uuid>& organization);
 
 // Throws 42501 unless the caller may update the lead.
 void RequireUpdate(const Lead& lead);
