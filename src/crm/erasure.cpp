@@ -20,13 +20,15 @@ namespace {
 using OptionalUuid = std::optional<pg::Uuid>;
 using Uuids = std::vector<pg::Uuid>;
 
-// The lead and those merged into it, at first or second hand, locked in the order of their ids.
+// The lead and those merged into it, at first or second hand, locked before the lead that they were merged
+// into: whoever is given the id of a merged lead takes them in this order. As deep as the longest chain.
 const pg::Statement<pg::Uuid, pg::Uuid> kLockAll{
     "erasure.lock_all",
-    "SELECT l.id, l.legal_hold FROM kvcrm.leads l WHERE l.organization_id = $2 AND l.id IN ("
-    "WITH RECURSIVE merged AS (SELECT $1 AS id UNION SELECT m.id FROM kvcrm.leads m JOIN merged"
-    "   ON m.merged_into_id = merged.id AND m.organization_id = $2) SELECT id FROM merged)"
-    " ORDER BY l.id FOR NO KEY UPDATE"};
+    "WITH RECURSIVE merged AS (SELECT $1 AS id, 0 AS depth UNION ALL SELECT m.id, merged.depth + 1"
+    "   FROM kvcrm.leads m JOIN merged ON m.merged_into_id = merged.id AND m.organization_id = $2"
+    "   WHERE merged.depth < 10000)"
+    " SELECT l.id, l.legal_hold FROM merged JOIN kvcrm.leads l ON l.id = merged.id AND l.organization_id = $2"
+    " ORDER BY merged.depth DESC, l.id FOR NO KEY UPDATE OF l"};
 
 // What replaces a text that must not be empty.
 #define ERASED "'Erased'"
@@ -55,7 +57,8 @@ const pg::Statement<pg::Uuid, Uuids> kEraseQuotes{
 
 // Which fields changed stays known; their values don't, but for these, which tell nothing about a person. An
 // activity or quote that was deleted is found by what the log says of its beginning, in the whole log: this
-// is rare. What was the lead's between a merge and its undo is another lead's.
+// is rare. A customer or contact that a conversion made and its revert removed was the lead's data once more.
+// What was the lead's between a merge and its undo is another lead's.
 const pg::Statement<pg::Uuid, Uuids> kEraseLog{
     "erasure.erase_log",
     "UPDATE kvcrm.activity_logs g SET changes = coalesce((SELECT jsonb_object_agg(c.key, CASE WHEN c.key IN"
@@ -76,17 +79,26 @@ const pg::Statement<pg::Uuid, Uuids> kEraseLog{
     "   AND g.entity_id IN (SELECT a.entity_id FROM kvcrm.activity_logs a"
     "   WHERE a.organization_id = $1 AND a.entity_type IN ('activity', 'quote')"
     "   AND ((a.changes #>> '{lead_id,new}')::uuid = ANY ($2) OR (a.changes #>> '{lead_id,old}')::uuid = ANY "
-    "($2))))"};
+    "($2)))"
+    "  OR g.entity_type = 'customer' AND g.entity_id IN (SELECT j.customer_id FROM kvcrm.lead_conversions j"
+    "     WHERE j.organization_id = $1 AND j.lead_id = ANY ($2) AND j.customer_created)"
+    "   AND NOT EXISTS (SELECT FROM kvcrm.customers x WHERE x.id = g.entity_id AND x.organization_id = $1)"
+    "  OR g.entity_type = 'contact' AND g.entity_id IN (SELECT j.contact_id FROM kvcrm.lead_conversions j"
+    "     WHERE j.organization_id = $1 AND j.lead_id = ANY ($2))"
+    "   AND NOT EXISTS (SELECT FROM kvcrm.customer_contacts x WHERE x.id = g.entity_id"
+    "     AND x.organization_id = $1))"};
 
 const pg::Statement<pg::Uuid, Uuids> kEraseConversions{
     "erasure.erase_conversions",
     "UPDATE kvcrm.lead_conversions SET before_image = before_image - '{lost_reason,filled}'::text[],"
     " updated_at = now() WHERE organization_id = $1 AND lead_id = ANY ($2)"};
 
-// Which rows a merge moved stays known, what it changed in the leads doesn't.
+// Neither what a merge changed in the leads stays, nor which rows of other tables it moved: it can't be
+// undone any more, and what tells a row of the host apart may be a name or an address, or all of the row.
 const pg::Statement<pg::Uuid, Uuids> kEraseMerges{
     "erasure.erase_merges",
-    "UPDATE kvcrm.lead_merges SET before_image = before_image || '{\"fields\": [], \"duplicates\": []}',"
+    "UPDATE kvcrm.lead_merges SET before_image = before_image || '{\"fields\": [], \"duplicates\": [], "
+    "\"tables\": []}',"
     " updated_at = now() WHERE organization_id = $1 AND (survivor_id = ANY ($2) OR duplicate_ids && $2)"};
 
 const pg::Statement<pg::Uuid, Uuids> kErasePairs{
@@ -125,7 +137,9 @@ KVCRM_FUNCTION(erase_lead) {
   const crm::Lead lead = crm::FindLead(id, args.Get<OptionalUuid>(1), crm::Lock::kNone, crm::Merged::kStay);
   lead.caller.Require(Permission::kLeadsErase);
   const pg::Uuid& home = lead.caller.organization;
-  const pg::Rows locked = kLockAll(id, home);
+  // Twice: whom a merge brought or an undo took away while this waited is known only afterwards.
+  kLockAll.Latest(id, home);
+  const pg::Rows locked = kLockAll.Latest(id, home);
   crm::RequireNotMerged(crm::FindLead(id, home, crm::Lock::kRow, crm::Merged::kStay));
   Uuids leads;
   for (std::uint64_t i = 0; i < locked.size(); ++i) {

@@ -93,4 +93,16 @@ SELECT count(*) FROM kvcrm.lead_merges m, LATERAL kvcrm.undo_merge(m.id) WHERE m
 SELECT kvcrm.erase_lead(test.id('kept')) IS NOT NULL;
 SELECT is((SELECT changes #>> '{title,new}' FROM kvcrm.activity_logs WHERE entity_id = test.id('moved') AND action = 'created'), 'Came and went', 'an activity that came and went with a merge keeps its log');
 
+-- --- what merges and conversions that were taken back left behind ---
+
+CREATE TABLE test.host (lead_id uuid, organization_id uuid, note text, FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id));
+SELECT test.keep('gnu', l.id) FROM kvcrm.create_lead('Gnu Person', 'person@gnu.example', company => 'Gnu', organization_id => test.id('a')) l;
+SELECT test.keep('gnu2', l.id) FROM kvcrm.create_lead('Gnu Two', organization_id => test.id('a')) l;
+INSERT INTO test.host VALUES (test.id('gnu2'), test.id('a'), 'Gnu of the host');
+SELECT kvcrm.qualify_lead(test.id('gnu')) IS NOT NULL;
+SELECT kvcrm.revert_conversion(test.id('gnu')) IS NOT NULL;
+SELECT kvcrm.merge_leads(test.id('gnu'), ARRAY[test.id('gnu2')]) IS NOT NULL;
+SELECT kvcrm.erase_lead(test.id('gnu')) IS NOT NULL;
+SELECT is(test.tables_with('gnu'), '{}', 'neither the log of a customer that is gone nor the journal of rows that moved tells of the person');
+
 SELECT * FROM finish();
