@@ -47,6 +47,10 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLockCustomer{
     "conversion_undo.lock_customer",
     "SELECT 1 FROM kvcrm.customers WHERE id = $1 AND organization_id = $2 FOR UPDATE"};
 
+const pg::Statement<pg::Uuid, pg::Uuid> kLockContact{
+    "conversion_undo.lock_contact",
+    "SELECT 1 FROM kvcrm.customer_contacts WHERE id = $1 AND organization_id = $2 FOR UPDATE"};
+
 // What happened to what the conversion made: one text per row that stands in the way of removing it. $1
 // customer, $2 organization, $3 lead, $4 contact, $5 whether the customer is to go too, $6 the conversion.
 // Ids of rows are ordered in time: what the log tells of the conversion itself says 'created'.
@@ -136,7 +140,7 @@ std::vector<std::string> Obstacles(const pg::Uuid& organization, const pg::Uuid&
                                    const pg::Uuid& conversion) {
   constexpr std::int32_t kShown = 20;
   std::vector<std::string> obstacles;
-  const pg::Rows rows = kObstacles(customer, organization, lead, contact, created, conversion);
+  const pg::Rows rows = kObstacles.Latest(customer, organization, lead, contact, created, conversion);
   for (std::uint64_t i = 0; i < rows.size(); ++i) obstacles.push_back(rows.Get<std::string>(i, 0));
   const auto add = [&](const char* what, const char* table, const pg::Uuid& id) {
     for (const std::string& row : crm::HostRows(table, organization, id, kShown))
@@ -172,7 +176,9 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   const auto customer = standing.Get<pg::Uuid>(0, 1);
   const auto contact = standing.Get<OptionalUuid>(0, 2);
   const bool created = standing.Get<bool>(0, 3);
+  // Whoever is writing or referring to them is waited for: what they do stands in the way.
   kLockCustomer(customer, home);
+  if (contact) kLockContact(*contact, home);
   RequireNothingSince(Obstacles(home, lead.id, customer, contact, created, conversion), created);
 
   const crm::PipelineScope stages(home);
