@@ -31,7 +31,12 @@ const pg::Statement<pg::Uuid, pg::Uuid> kFind{"activities.find",
 // As the foreign key will; $1 may have been merged away while this waited for the lock.
 const pg::Statement<pg::Uuid, pg::Uuid> kMergedInto{
     "activities.merged_into",
-    "SELECT merged_into_id FROM kvcrm.leads WHERE id = $1 AND organization_id = $2 FOR KEY SHARE"};
+    "SELECT merged_into_id, erased_at IS NOT NULL FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
+    " FOR KEY SHARE"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kErased{
+    "activities.erased",
+    "SELECT 1 FROM kvcrm.leads WHERE id = $1 AND organization_id = $2 AND erased_at IS NOT NULL"};
 
 const pg::Statement<pg::Uuid> kOrganizationsOf{
     "activities.organizations_of", "SELECT organization_id FROM kvcrm.lead_activities WHERE id = $1"};
@@ -99,6 +104,20 @@ Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission eve
   throw Error(crm::kNotFound, "activity not found");
 }
 
+// What was erased doesn't come back with a text that somebody had in hand.
+[[noreturn]] void RaiseErased() {
+  throw Error(ERRCODE_CHECK_VIOLATION, "the lead was erased").Hint("Nothing more is written about it.");
+}
+
+// Reads without a lock: an erasure that has not come to this activity yet waits for its row, and then erases
+// what is written now.
+void RequireNotErased(const pg::Row& row, const AttrNumber* at) {
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  if (!kErased.Latest(row.Get<pg::Uuid>(at[kLead]), row.Get<pg::Uuid>(at[kOrganization])).empty())
+    RaiseErased();
+}
+
 // An activity of a lead that was merged away goes to the survivor: whoever logs it may have found the lead
 // before the merge. Whether the survivor is visible is for row-level security to say, which comes after.
 void GoToSurvivor(pg::Row& row, const AttrNumber* at) {
@@ -110,6 +129,7 @@ void GoToSurvivor(pg::Row& row, const AttrNumber* at) {
     const pg::Session session(pg::Access::kWrite);
     for (OptionalUuid lead = row.Get<pg::Uuid>(at[kLead]); lead; pg::CheckForInterrupts()) {
       const pg::Rows rows = kMergedInto.Latest(*lead, organization);
+      if (!rows.empty() && rows.Get<bool>(0, 1)) RaiseErased();
       lead = rows.empty() ? OptionalUuid{} : rows.Get<OptionalUuid>(0, 0);
       if (lead) survivor = lead;
     }
@@ -132,7 +152,14 @@ KVCRM_FUNCTION(lead_activities_before) {
     if (!crm::AnyChanged(row, *old)) return call.Proceed();
     for (const Column column : {kId, kOrganization}) crm::RequireUnchanged(row, *old, at[column]);
     // A merge re-parents activities; nobody else does.
-    if (!Authorized::Active()) crm::RequireUnchanged(row, *old, at[kLead]);
+    if (!Authorized::Active()) {
+      crm::RequireUnchanged(row, *old, at[kLead]);
+      for (const Column column : {kTitle, kDescription, kMetadata}) {
+        if (!crm::Changed(row, *old, at[column])) continue;
+        RequireNotErased(row, at);
+        break;
+      }
+    }
     row.Set(at[kUpdatedAt], crm::Now());
   } else if (const OptionalUuid user = crm::CurrentUser(); user) {
     row.Set(at[kCreatedBy], user);

@@ -21,14 +21,15 @@ using OptionalUuid = std::optional<pg::Uuid>;
 using Uuids = std::vector<pg::Uuid>;
 
 // The lead and those merged into it, at first or second hand, locked before the lead that they were merged
-// into: whoever is given the id of a merged lead takes them in this order. As deep as the longest chain.
+// into: whoever is given the id of a merged lead takes them in this order. As deep as the longest chain. As
+// for a removal: an activity or quote that somebody is writing for them is waited for, and erased too.
 const pg::Statement<pg::Uuid, pg::Uuid> kLockAll{
     "erasure.lock_all",
     "WITH RECURSIVE merged AS (SELECT $1 AS id, 0 AS depth UNION ALL SELECT m.id, merged.depth + 1"
     "   FROM kvcrm.leads m JOIN merged ON m.merged_into_id = merged.id AND m.organization_id = $2"
     "   WHERE merged.depth < 10000)"
     " SELECT l.id, l.legal_hold FROM merged JOIN kvcrm.leads l ON l.id = merged.id AND l.organization_id = $2"
-    " ORDER BY merged.depth DESC, l.id FOR NO KEY UPDATE OF l"};
+    " ORDER BY merged.depth DESC, l.id FOR UPDATE OF l"};
 
 // What replaces a text that must not be empty.
 #define ERASED "'Erased'"
@@ -154,15 +155,15 @@ KVCRM_FUNCTION(erase_lead) {
   const crm::CarriedFields erased;
   {
     crm::LogScope log;
-    kEraseLeads(home, leads);
-    kEraseActivities(home, leads);
-    kEraseQuotes(home, leads);
+    kEraseLeads.Latest(home, leads);
+    kEraseActivities.Latest(home, leads);
+    kEraseQuotes.Latest(home, leads);
     log.Write();
   }
-  kErasePairs(home, leads);
-  kEraseConversions(home, leads);
-  kEraseMerges(home, leads);
+  kErasePairs.Latest(home, leads);
+  kEraseConversions.Latest(home, leads);
+  kEraseMerges.Latest(home, leads);
   // Last: it takes from the log what the statements above have just told it.
-  kEraseLog(home, leads);
+  kEraseLog.Latest(home, leads);
   return crm::ReturnFirst(args, kWhole(id, home), "lead");
 }

@@ -206,7 +206,7 @@ class LeadWrite {
       crm::RequireUnchanged(row_, *old_, at_[column]);
     const bool erased = !old_->IsNull(at_[crm::kErasedAt]);
     if (erased && (Changed(crm::kErasedAt) || Changed(crm::kDeletedAt) || Changed(crm::kMergedIntoId) ||
-                   Changed(crm::kConvertedAt))) {
+                   Changed(crm::kConvertedAt) || Changed(crm::kLegalHold))) {
       Refuse("the lead was erased", "What was erased can't be brought back.");
     }
     if (Authorized::Active()) return;

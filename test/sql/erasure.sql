@@ -70,6 +70,10 @@ SELECT is((SELECT count(*) FROM kvcrm.duplicate_pairs), 0::bigint, 'its pairs ar
 SELECT is(test.detail($$ SELECT kvcrm.restore_lead(test.id('lead')) $$), '23514 | the lead was erased', 'there is no way back');
 SELECT throws_ok($$ UPDATE kvcrm.leads SET deleted_at = NULL WHERE id = test.id('lead') $$, '23514', 'the lead was erased', 'not by hand either');
 SELECT throws_ok($$ UPDATE kvcrm.leads SET erased_at = NULL WHERE id = test.id('lead') $$, '23514', 'the lead was erased', 'nor by taking the mark away');
+SELECT throws_ok($$ SELECT kvcrm.set_legal_hold(test.id('lead')) $$, '23514', 'the lead was erased', 'a legal hold comes too late');
+SELECT throws_ok($$ INSERT INTO kvcrm.lead_activities (organization_id, lead_id, type, title) VALUES (test.id('a'), test.id('lead'), 'note', 'Quagga is back') $$, '23514', 'the lead was erased', 'no activity is written for it');
+SELECT throws_ok($$ UPDATE kvcrm.lead_activities SET description = 'Quagga wants a zoo' WHERE id = test.id('activity') $$, '23514', 'the lead was erased', 'nor is the text of one changed');
+SELECT lives_ok($$ UPDATE kvcrm.lead_activities SET completed_at = now() WHERE id = test.id('activity') $$, 'though it can be completed');
 CREATE TABLE test.erased AS SELECT * FROM kvcrm.leads WHERE id = test.id('lead');
 SELECT is((SELECT erased_at FROM kvcrm.erase_lead(test.id('lead'))), (SELECT erased_at FROM test.erased), 'erasing twice changes nothing');
 SELECT is((SELECT version FROM kvcrm.leads WHERE id = test.id('lead')), version, 'not even the version') FROM test.erased;
