@@ -318,7 +318,8 @@ const pg::Statement<pg::Uuid, pg::Uuid> kChangedDuplicates{
 
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kLeads{
     "merging.leads",
-    "SELECT l, to_jsonb(l)::text FROM unnest($2) WITH ORDINALITY AS u (id, n) JOIN kvcrm.leads l ON l.id = "
+    "SELECT l, to_jsonb(l)::text, l.assigned_to FROM unnest($2) WITH ORDINALITY AS u (id, n) JOIN "
+    "kvcrm.leads l ON l.id = "
     "u.id"
     " AND l.organization_id = $1 ORDER BY u.n"};
 
@@ -714,10 +715,10 @@ KVCRM_FUNCTION(preview_merge) {
                                    ", \"reasons\": [" + reasons + "]}, \"obstacles\": " + obstacles + "}"));
 }
 
-// undo_merge(merge_id, organization_id) -> setof leads: the survivor, then those that came back. Errors:
-// 22023; PT404 for a merge that is unknown, or whose survivor is not visible; 42501 without leads:merge;
-// 23514 when it was undone already, or the survivor was merged or converted since; 23505 under the policy
-// 'block'.
+// undo_merge(merge_id, organization_id) -> setof leads: the survivor, then those that came back, as far as
+// the caller sees them. Errors: 22023; PT404 for a merge that is unknown, or whose survivor is not visible;
+// 42501 without leads:merge; 23514 when it was undone already, or the survivor was merged or converted since;
+// 23505 under the policy 'block'.
 KVCRM_FUNCTION(undo_merge) {
   const pg::Uuid id = args.Require<pg::Uuid>(0, "merge_id");
   const auto given = args.Get<OptionalUuid>(1);
@@ -773,6 +774,10 @@ KVCRM_FUNCTION(undo_merge) {
   std::vector<pg::Uuid> leads{undo.survivor.id};
   leads.insert(leads.end(), back.begin(), back.end());
   const pg::Rows rows = kLeads.Latest(home, leads);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) set.AddComposite(rows.At(i, 0).datum);
+  // The others are whoever's they were before the merge.
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    if (crm::SeesLead(undo.survivor.caller, rows.Get<OptionalUuid>(i, 2)))
+      set.AddComposite(rows.At(i, 0).datum);
+  }
   return set.Done();
 }

@@ -219,4 +219,14 @@ SELECT kvcrm.delete_lead(test.id('k3')) IS NOT NULL;
 SELECT lives_ok($$ SELECT kvcrm.undo_merge(test.last_merge('k1')) $$, 'when it is free, all get back what they had');
 SELECT is((SELECT string_agg(block_email, ' ' ORDER BY block_email) FROM kvcrm.leads WHERE id = ANY (test.ids_of('k1', 'k2'))), 'k1@firma.ru k2@firma.ru', 'each its own');
 
+-- --- who sees what comes back ---
+
+INSERT INTO kvcrm.roles (organization_id, slug, name, permissions) VALUES (test.id('a'), 'undoer', 'Undoer', '{leads:merge,leads:read_own,leads:update_own}');
+UPDATE kvcrm.organization_members SET role_slug = 'undoer' WHERE organization_id = test.id('a') AND user_id = test.id('rep');
+SELECT test.lead('h1', jsonb_build_object('assigned_to', test.id('rep'))), test.lead('h2', jsonb_build_object('assigned_to', test.id('manager'))), test.lead('h3', jsonb_build_object('assigned_to', test.id('rep')));
+SELECT kvcrm.merge_leads(test.id('h1'), test.ids_of('h2', 'h3')) IS NOT NULL;
+SELECT test.keep('hidden', test.last_merge('h1'));
+SELECT is(test.as_user('rep', $$ SELECT string_agg(u.name, ' ' ORDER BY u.name) FROM kvcrm.undo_merge(test.id('hidden')) u $$), 'h1 h3', 'an undo returns no lead that the caller doesn''t see');
+SELECT is((SELECT merged_into_id FROM kvcrm.leads WHERE id = test.id('h2')), NULL, 'it comes back all the same');
+
 SELECT * FROM finish();
