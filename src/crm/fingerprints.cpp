@@ -45,6 +45,13 @@ const crm::BulkInsert kUpsertCustomers(
 // More contacts than these are not told apart: their customer is found by what it says itself.
 #define MOST_CONTACTS "50"
 
+// Before its people are read: who writes another contact of the customer meanwhile would be forgotten, or
+// forget this one.
+const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kLockCustomers{
+    "fingerprints.lock_customers",
+    "SELECT FROM kvcrm.customer_fingerprints WHERE organization_id = $1 AND id = ANY ($2) ORDER BY id"
+    " FOR NO KEY UPDATE"};
+
 // A customer's own record and those of its contacts, the customer's first.
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kRecordsOfCustomers{
     "fingerprints.records_of_customers",
@@ -200,7 +207,8 @@ TypedFields PersonOfCustomer(const pg::Uuid& organization, const pg::Uuid& custo
 
 void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers) {
   if (customers.empty()) return;
-  const pg::Rows rows = kRecordsOfCustomers(organization, customers);
+  kLockCustomers.Latest(organization, customers);
+  const pg::Rows rows = kRecordsOfCustomers.Latest(organization, customers);
   BulkInsert::Batch batch(kUpsertCustomers);
   for (std::uint64_t i = 0; i < rows.size();) {
     pg::CheckForInterrupts();

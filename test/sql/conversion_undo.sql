@@ -41,6 +41,7 @@ SELECT throws_ok($$ SELECT test.as_user('rep', 'SELECT kvcrm.preview_conversion(
 UPDATE kvcrm.leads SET assigned_to = test.id('rep') WHERE id = test.id('second');
 UPDATE kvcrm.roles SET permissions = array_remove(permissions, 'customers:read') WHERE slug = 'sales_team' AND organization_id = test.id('a');
 SELECT is(test.as_user('rep', 'SELECT kvcrm.preview_conversion(test.id(''second''))->''customer''')::jsonb, jsonb_build_object('id', test.id('customer')), 'who may not read customers sees only the id of one that was there');
+SELECT is(test.as_user('rep', 'SELECT kvcrm.preview_conversion(test.id(''second''))->''filled'''), '{}', 'and not which of its fields are blank');
 
 -- --- undo: a customer of its own ---
 
