@@ -269,7 +269,8 @@ void NormalizeOptions(pg::Row& row, AttrNumber column) {
     options.emplace_back(trimmed);
   }
   if (options.size() > kMaxOptions) refuse("a field has at most 200 options");
-  if (options != given) row.Set(column, options);
+  // Also when they are the same: nulls are not among them, nor a second dimension.
+  row.Set(column, options);
 }
 
 }  // namespace

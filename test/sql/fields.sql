@@ -285,4 +285,13 @@ SELECT throws_ok($$ UPDATE kvcrm.lead_field_keys SET organization_id = test.id('
 SELECT is((SELECT count(*) FROM kvcrm.list_leads(custom_fields => '{"n": 4711}', organization_id => test.id('a'))), 0::bigint, 'another organization doesn''t see it');
 SELECT is(array_agg(DISTINCT k.id), array_agg(DISTINCT l.id), 'every lead with fields is in the index, and no other') FROM kvcrm.lead_field_keys k FULL JOIN (SELECT * FROM kvcrm.leads WHERE custom_fields <> '{}') l USING (id);
 
+-- --- options that are no plain list ---
+
+INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, options) VALUES
+    (test.id('b'), 'quote', 'nulls', 'select', ARRAY['north', NULL]), (test.id('b'), 'quote', 'rows', 'select', ARRAY[['north', 'south'], ['east', 'west']]);
+SELECT is((SELECT array_agg(options::text ORDER BY key) FROM kvcrm.custom_field_definitions WHERE organization_id = test.id('b') AND key IN ('nulls', 'rows')),
+    '{"{north}","{north,south,east,west}"}', 'nulls are no options, and rows of options are one list');
+SELECT throws_ok($$ INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, options) VALUES (test.id('b'), 'quote', 'none', 'select', ARRAY[NULL]::text[]) $$,
+    '23514', NULL, 'a select of nothing but nulls has no options');
+
 SELECT * FROM finish();
