@@ -23,7 +23,14 @@ std::string Field(const std::string& value) {
   return field;
 }
 
+// Looked up by one statement.
+constexpr std::size_t kBatch = 20;
+
+// Lookups end then: their time grows with the set, 0.1 s each among a million on an idle machine.
+constexpr double kMostSeconds = 150;
+
 struct Candidate {
+  std::size_t first, second;  // first: the lead looked up
   bool same_email, same_phone, same_inn;
   double name, company, text;
   bool duplicate;
@@ -31,7 +38,7 @@ struct Candidate {
 
 }  // namespace
 
-Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
+Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample, double least_similarity) {
   sample = std::min(sample, leads.size());
   bench::Connection server;
   server.Run("SET client_min_messages = warning");
@@ -59,28 +66,45 @@ Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
   for (const char* index : {"USING gin (text gin_trgm_ops)", "(email)", "(phone)", "(inn)"})
     server.Run(std::string("CREATE INDEX ON leads ") + index);
   server.Run("VACUUM ANALYZE leads");
-  server.Run("SET pg_trgm.similarity_threshold = 0.3");
-  server.Run("SET enable_seqscan = off");
+  server.Run("SET pg_trgm.similarity_threshold = " + std::to_string(least_similarity));
+  // The planner expects a hundredth of the table of each lookup and would rather read all of it.
+  for (const char* way : {"seqscan", "hashjoin", "mergejoin"})
+    server.Run(std::string("SET enable_") + way + " = off");
 
-  const std::string probes = std::to_string(sample);
-  const bench::Result found = server.Run(
-      "SELECT a.email = b.email, a.phone = b.phone, a.inn = b.inn,"
-      " coalesce(similarity(lower(a.name), lower(b.name)), 0),"
-      " coalesce(similarity(lower(a.company), lower(b.company)), 0), similarity(a.text, b.text),"
-      " a.entity = b.entity FROM ("
-      " SELECT a.id a, b.id b FROM leads a JOIN leads b ON b.text % a.text WHERE a.id < " +
-      probes + " UNION SELECT a.id, b.id FROM leads a JOIN leads b ON b.email = a.email WHERE a.id < " +
-      probes + " UNION SELECT a.id, b.id FROM leads a JOIN leads b ON b.phone = a.phone WHERE a.id < " +
-      probes + " UNION SELECT a.id, b.id FROM leads a JOIN leads b ON b.inn = a.inn WHERE a.id < " + probes +
-      ") pairs JOIN leads a ON a.id = pairs.a JOIN leads b ON b.id = pairs.b"
-      " WHERE pairs.b > pairs.a OR (pairs.b < pairs.a AND pairs.b >= " +
-      probes + ")");
+  // In batches, so that the leads looked up until time is over are all there is of the sample.
   std::vector<Candidate> candidates;
-  for (int row = 0; row < found.rows(); ++row) {
-    candidates.push_back({found.Text(row, 0) == "t", found.Text(row, 1) == "t", found.Text(row, 2) == "t",
-                          std::atof(found.Get(row, 3)), std::atof(found.Get(row, 4)),
-                          std::atof(found.Get(row, 5)), found.Text(row, 6) == "t"});
+  std::size_t looked_up = 0;
+  for (double seconds = 0; looked_up < sample && seconds < kMostSeconds;) {
+    const std::size_t end = std::min(sample, looked_up + kBatch);
+    const std::string probes =
+        " WHERE a.id >= " + std::to_string(looked_up) + " AND a.id < " + std::to_string(end);
+    const auto pairs = [&](const char* condition) {
+      return std::string("SELECT a.id a, b.id b FROM leads a JOIN leads b ON ") + condition + probes;
+    };
+    seconds += bench::Time([&] {
+      const bench::Result found = server.Run(
+          "SELECT a.id, b.id, a.email = b.email, a.phone = b.phone, a.inn = b.inn,"
+          " coalesce(similarity(lower(a.name), lower(b.name)), 0),"
+          " coalesce(similarity(lower(a.company), lower(b.company)), 0), similarity(a.text, b.text),"
+          " a.entity = b.entity FROM (" +
+          pairs("b.text % a.text") + " UNION " + pairs("b.email = a.email") + " UNION " +
+          pairs("b.phone = a.phone") + " UNION " + pairs("b.inn = a.inn") +
+          ") pairs JOIN leads a ON a.id = pairs.a JOIN leads b ON b.id = pairs.b WHERE pairs.a <> pairs.b");
+      for (int row = 0; row < found.rows(); ++row) {
+        candidates.push_back({static_cast<std::size_t>(std::atoll(found.Get(row, 0))),
+                              static_cast<std::size_t>(std::atoll(found.Get(row, 1))),
+                              found.Text(row, 2) == "t", found.Text(row, 3) == "t", found.Text(row, 4) == "t",
+                              std::atof(found.Get(row, 5)), std::atof(found.Get(row, 6)),
+                              std::atof(found.Get(row, 7)), found.Text(row, 8) == "t"});
+      }
+    });
+    looked_up = end;
   }
+  sample = looked_up;
+  // Pairs within the sample were found from both sides.
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return candidate.second < candidate.first && candidate.second < sample;
+  });
   server.Run("DROP TABLE leads");
 
   // True pairs of which at least one lead is in the sample.
@@ -92,7 +116,11 @@ Trigrams MatchByTrigrams(const std::vector<Lead>& leads, std::size_t sample) {
     if (i < sample) ++seen;
   }
 
-  Trigrams best{.curve = {}, .variant = "", .sample = sample};
+  Trigrams best{.curve = {},
+                .variant = "",
+                .sample = sample,
+                .duplicates = duplicates,
+                .least_similarity = least_similarity};
   const auto consider = [&](const char* variant, const auto& score) {
     std::vector<ScoredPair> pairs;
     for (const Candidate& candidate : candidates) pairs.push_back({score(candidate), candidate.duplicate});
