@@ -49,16 +49,17 @@ static_assert(match::kKeyCap == 50);
   " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP ") c"
 
 const pg::Statement<pg::Uuid, Keys> kLeadCandidates{"duplicates.lead_candidates",
-                                                    SHARING_A_KEY("lead_fingerprints")};
-const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{"duplicates.customer_candidates",
-                                                        SHARING_A_KEY("customer_fingerprints")};
+                                                    SHARING_A_KEY("lead_fingerprints"), pg::Plan::kGin};
+const pg::Statement<pg::Uuid, Keys> kCustomerCandidates{
+    "duplicates.customer_candidates", SHARING_A_KEY("customer_fingerprints"), pg::Plan::kGin};
 
 // Customers that have all of these keys.
 const pg::Statement<pg::Uuid, Keys> kCustomersWithKeys{
     "duplicates.customers_with_keys",
     "WITH sharing AS MATERIALIZED (SELECT f.id, f.organization_id, f.match_values"
     "   FROM kvcrm.customer_fingerprints f WHERE f.match_keys @> $2)"
-    " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP};
+    " SELECT s.id, s.match_values FROM sharing s WHERE s.organization_id = $1 LIMIT " KEY_CAP,
+    pg::Plan::kGin};
 
 // Keys of more rows than this are noise: a name like Иванов Александр alone. Of such a key a sample is looked
 // at.

@@ -79,8 +79,8 @@ const pg::Statement<pg::Uuid, std::string, OptionalText, OptionalText, OptionalT
   " = $2 AND l.deleted_at IS NULL AND l.merged_into_id IS NULL AND l.converted_at IS NULL LIMIT 1"
 
 using SameContact = pg::Statement<pg::Uuid, std::string, std::int64_t>;
-const SameContact kSameEmail{"leads.same_email", HAVING_THE_SAME("email_normalized")};
-const SameContact kSamePhone{"leads.same_phone", HAVING_THE_SAME("phone_e164")};
+const SameContact kSameEmail{"leads.same_email", HAVING_THE_SAME("email_normalized"), pg::Plan::kGin};
+const SameContact kSamePhone{"leads.same_phone", HAVING_THE_SAME("phone_e164"), pg::Plan::kGin};
 
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kAssign{
     "leads.assign",

@@ -35,14 +35,17 @@ class CallersContext {
 
 // Builds the plan that is kept, without sequential scans wherever an index serves: a plan made while a table
 // is small would otherwise read all of it long after it has grown.
-void BuildGenericPlan(SPIPlanPtr plan) {
+void BuildGenericPlan(SPIPlanPtr plan, bool for_gin) {
   Call([&] {
     const int level = NewGUCNestLevel();
-    // A bitmap scan leaves dead index entries in the way of the next one, an index scan marks them.
-    // A GIN index has only bitmap scans: the cost of what was to be avoided is no reason to compile the plan.
-    for (const char* setting : {"enable_seqscan", "enable_bitmapscan", "jit"}) {
+    const auto turn_off = [](const char* setting) {
       (void)set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    }
+    };
+    turn_off("enable_seqscan");
+    // A bitmap scan leaves dead index entries in the way of the next one, an index scan marks them.
+    if (!for_gin) turn_off("enable_bitmapscan");
+    // The cost of what was to be avoided is no reason to compile the plan.
+    turn_off("jit");
     CachedPlan* cached = SPI_plan_get_cached_plan(plan);
     if (cached != nullptr) ReleaseCachedPlan(cached, CurrentResourceOwner);
     AtEOXact_GUC(false, level);
@@ -117,16 +120,17 @@ StatementBase::StatementBase(const char* name, const char* text, Plan plan, cons
 SPIPlanPtr StatementBase::Prepare() const {
   const CallersContext context;
   if (prepared_ != nullptr) {
-    if (plan_ == Plan::kGeneric && !SPI_plan_is_valid(prepared_)) BuildGenericPlan(prepared_);
+    if (plan_ != Plan::kCustom && !SPI_plan_is_valid(prepared_))
+      BuildGenericPlan(prepared_, plan_ == Plan::kGin);
     return prepared_;
   }
-  const int options = plan_ == Plan::kGeneric ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN;
+  const int options = plan_ == Plan::kCustom ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN;
   SPIPlanPtr plan =
       Call([&] { return SPI_prepare_cursor(text_, count_, const_cast<Oid*>(types_), options); });
   if (plan == nullptr) RaiseSpi(name_, SPI_result);
   if (const int code = Call([&] { return SPI_keepplan(plan); }); code != 0) RaiseSpi(name_, code);
   prepared_ = plan;
-  if (plan_ == Plan::kGeneric) BuildGenericPlan(prepared_);
+  if (plan_ != Plan::kCustom) BuildGenericPlan(prepared_, plan_ == Plan::kGin);
   return prepared_;
 }
 

@@ -97,6 +97,7 @@ class Cursor {
 
 enum class Plan {
   kGeneric,  // one plan for all parameters: right where the same index always serves
+  kGin,      // the same, where that is a GIN index, which has bitmap scans only
   kCustom,   // planned anew each time: for optional filters, whose best index depends on what is given
 };
 
