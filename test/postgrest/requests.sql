@@ -698,6 +698,256 @@ SELECT is(:'status'::int, 400, 'PATCH of a deleted lead: status');
 SELECT is((:'body'::json->>'code') || ': ' || (:'body'::json->>'message'), '23514: the lead is deleted', 'and why');
 SELECT is(:'body'::json->>'hint', 'Restore it first, with restore_lead(lead_id).', 'and the way out');
 
+-- --- conversion, merging, erasure, fields, quotes ---
+
+-- POST /rpc/<name> with a body, as PostgREST puts it from what it knows of the function's parameters.
+CREATE FUNCTION rpc(kind text, called text, arguments json) RETURNS TABLE (status int, body text, rows bigint, total text, inserted text) LANGUAGE plpgsql AS $$
+DECLARE
+    function oid := (SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'kvcrm'::regnamespace AND p.proname = called);
+    columns text; typed text; given text;
+BEGIN
+    SELECT string_agg(format('%I', k.key), ', '), string_agg(format('%I %s', k.key, format_type(t.type, NULL)), ', '), string_agg(format('%I := pgrst_body.%I', k.key, k.key), ', ')
+      INTO columns, typed, given
+      FROM json_object_keys(arguments) AS k (key)
+      JOIN pg_proc p ON p.oid = function
+      JOIN LATERAL unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes::oid[])) AS t (name, type) ON t.name = k.key;
+    RETURN QUERY SELECT * FROM public.send(kind, format(CASE kind
+        WHEN 'scalar' THEN 'SELECT pgrst_call.pgrst_scalar FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT %1$s FROM json_to_record(pgrst_payload.json_data) AS _(%2$s) LIMIT 1) pgrst_body , LATERAL (SELECT "kvcrm".%3$I(%4$s) pgrst_scalar) pgrst_call'
+        ELSE 'SELECT pgrst_call.* FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT %1$s FROM json_to_record(pgrst_payload.json_data) AS _(%2$s) LIMIT 1) pgrst_body , LATERAL "kvcrm".%3$I(%4$s) pgrst_call' END,
+        columns, typed, called, given), 'json', arguments::text);
+END
+$$;
+-- Status, code and message of an error in short.
+CREATE FUNCTION answer(status int, body text) RETURNS text LANGUAGE sql AS $$ SELECT concat_ws(' ', status, body::json->>'code', body::json->>'message') $$;
+
+INSERT INTO ids SELECT n, l.id FROM unnest(ARRAY['kim', 'lea', 'max', 'nia', 'oda']) AS n,
+    LATERAL kvcrm.create_lead(initcap(n) || ' Underhill', n || '@underhill.example', company => 'Underhill', assigned_to => CASE WHEN n IN ('kim', 'max') THEN id('rep') END, organization_id => id('org')) l;
+INSERT INTO ids SELECT 'bare', l.id FROM kvcrm.create_lead('Bare', organization_id => id('org')) l;
+-- Two that are one.
+INSERT INTO ids SELECT n, l.id FROM (VALUES ('zoya', 'Zoya Ivy', 'zoya.ivy@romashka.example'), ('zoia', 'Zoia Ivy', 'zoia.ivy@romashka.example')) AS v (n, name, email),
+    LATERAL kvcrm.create_lead(v.name, v.email, company => 'Romashka', inn => '7707083893', organization_id => id('org')) l;
+SELECT id('kim') AS kim, id('lea') AS lea, id('max') AS max, id('nia') AS nia, id('oda') AS oda, id('bare') AS bare, id('zoya') AS zoya, id('zoia') AS zoia \gset
+
+\set claims :as_manager
+
+-- Conversion
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'bare')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '400 23514 the conversion requires fields that are empty', 'RPC qualify_lead without required fields');
+SELECT is(:'body'::json->>'details', 'Empty: company or email or phone.', 'the details name them');
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'kim', 'on_match', 'guess')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '400 22023 on_match must be link, create or error', 'RPC qualify_lead with an unknown on_match');
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'kim', 'customer_id', :'nothing')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 customer not found', 'RPC qualify_lead into an unknown customer');
+:writing
+SELECT * FROM rpc('scalar', 'preview_conversion', json_build_object('lead_id', :'zoya')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'customer_created'), '200 true', 'RPC preview_conversion');
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'zoya')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'name'), '200 Zoya Ivy', 'RPC qualify_lead');
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'zoia', 'on_match', 'error')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '409 23505 a customer with the same INN, e-mail or phone exists', 'RPC qualify_lead with on_match error');
+:writing
+SELECT * FROM rpc('single', 'revert_conversion', json_build_object('lead_id', :'zoia')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '400 23514 the lead is not converted', 'RPC revert_conversion of what is not converted');
+
+\set claims :as_rep
+:writing
+SELECT * FROM rpc('single', 'qualify_lead', json_build_object('lead_id', :'zoia')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 lead not found', 'RPC qualify_lead of a hidden lead');
+
+\set claims :as_manager
+:writing
+SELECT * FROM rpc('single', 'revert_conversion', json_build_object('lead_id', :'zoya')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'status'), '200 new', 'RPC revert_conversion');
+
+-- Duplicates: POST /rpc/scan_duplicates, GET /duplicate_pairs?select=probability,lead:leads!...(name)&status=eq.open&order=probability.desc
+:writing
+SELECT * FROM rpc('single', 'scan_duplicates', '{"min_probability": 0.5}') \gset
+COMMIT;
+SELECT is(:'status'::int, 200, 'RPC scan_duplicates');
+:reading
+SELECT * FROM send('list', $q$ SELECT "kvcrm"."duplicate_pairs"."lead_id", "kvcrm"."duplicate_pairs"."other_lead_id" FROM "kvcrm"."duplicate_pairs" WHERE  "kvcrm"."duplicate_pairs"."status" = $1 AND  "kvcrm"."duplicate_pairs"."lead_id" = ANY ($2)  ORDER BY "kvcrm"."duplicate_pairs"."probability" DESC  LIMIT $3 OFFSET $4 $q$,
+    'unknown, unknown, unknown, unknown', 'open', format('{%s,%s}', :'zoya', :'zoia'), '20', '0') \gset
+COMMIT;
+SELECT is(:'body'::jsonb, json_build_array(json_build_object('lead_id', least(:'zoya', :'zoia'), 'other_lead_id', greatest(:'zoya', :'zoia')))::jsonb, 'GET duplicate_pairs: the list to review');
+:writing
+SELECT * FROM send('written', $q$UPDATE "kvcrm"."duplicate_pairs" SET "status" = "pgrst_body"."status" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "status" FROM json_to_record(pgrst_payload.json_data) AS _("status" text) ) pgrst_body WHERE "kvcrm"."duplicate_pairs"."lead_id" = $2 RETURNING "kvcrm"."duplicate_pairs".*$q$,
+    'json, unknown', '{"status":"dismissed"}', :'zoya') \gset
+COMMIT;
+SELECT is(:'status'::int, 403, 'PATCH of duplicate_pairs: functions write them');
+:writing
+SELECT * FROM rpc('single', 'dismiss_duplicate', json_build_object('lead_id', :'zoya', 'other_lead_id', :'nothing')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 lead not found', 'RPC dismiss_duplicate of an unknown lead');
+:writing
+SELECT * FROM rpc('scalar', 'train_matcher', '{"organization_id": null}') \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '403 42501 permission duplicates:train is required', 'RPC train_matcher as a manager');
+
+-- Merging
+:writing
+SELECT * FROM rpc('single', 'merge_leads', json_build_object('survivor_id', :'zoya', 'duplicate_ids', json_build_array(:'nothing'))) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 lead not found', 'RPC merge_leads of an unknown lead');
+:writing
+SELECT * FROM rpc('single', 'merge_leads', json_build_object('survivor_id', :'zoya', 'duplicate_ids', json_build_array(:'ann'))) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'RPC merge_leads of a converted lead');
+:writing
+SELECT * FROM rpc('single', 'merge_leads', json_build_object('survivor_id', :'zoya', 'duplicate_ids', json_build_array())) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 22023', 'RPC merge_leads of none');
+\set claims :as_rep
+:writing
+SELECT * FROM rpc('single', 'merge_leads', json_build_object('survivor_id', :'kim', 'duplicate_ids', json_build_array(:'max'))) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '403 42501 permission leads:merge is required', 'RPC merge_leads as a rep');
+\set claims :as_manager
+:writing
+SELECT * FROM rpc('single', 'merge_leads', json_build_object('survivor_id', :'zoya', 'duplicate_ids', json_build_array(:'zoia'), 'field_choices', json_build_object('email', :'zoia'))) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'email'), '200 zoia.ivy@romashka.example', 'RPC merge_leads');
+SELECT id AS merge FROM kvcrm.lead_merges \gset
+:writing
+SELECT * FROM rpc('list', 'undo_merge', json_build_object('merge_id', :'merge')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || json_array_length(:'body'), '200 2', 'RPC undo_merge: its leads');
+:writing
+SELECT * FROM rpc('list', 'undo_merge', json_build_object('merge_id', :'merge')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'RPC undo_merge a second time');
+
+-- Erasure
+:writing
+SELECT * FROM rpc('single', 'erase_lead', json_build_object('lead_id', :'oda')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '403 42501 permission leads:erase is required', 'RPC erase_lead as a manager');
+\set claims :as_owner
+:writing
+SELECT * FROM rpc('single', 'erase_lead', json_build_object('lead_id', :'nothing')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 lead not found', 'RPC erase_lead of an unknown lead');
+:writing
+SELECT * FROM rpc('single', 'set_legal_hold', json_build_object('lead_id', :'nia', 'hold', true)) \gset
+COMMIT;
+:writing
+SELECT * FROM rpc('single', 'erase_lead', json_build_object('lead_id', :'nia')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '400 23514 the lead is under a legal hold', 'RPC erase_lead under a legal hold');
+:writing
+SELECT * FROM rpc('single', 'erase_lead', json_build_object('lead_id', :'oda')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'name'), '200 Erased', 'RPC erase_lead');
+:writing
+SELECT * FROM rpc('single', 'restore_lead', json_build_object('lead_id', :'oda')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '400 23514 the lead was erased', 'RPC restore_lead of an erased lead');
+
+-- Quotes
+\set claims :as_manager
+:writing
+SELECT * FROM rpc('single', 'create_quote_from_lead', json_build_object('lead_id', :'lea', 'title', 'Chairs', 'amount', 100, 'number', 'RT-7')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'number') || ' ' || (:'body'::json->>'status'), '200 RT-7 draft', 'RPC create_quote_from_lead');
+SELECT :'body'::json->>'id' AS quote \gset
+:writing
+SELECT * FROM rpc('single', 'create_quote_from_lead', json_build_object('lead_id', :'max', 'title', 'Tables', 'amount', 100, 'number', 'RT-7')) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '409 23505 another quote has this number', 'RPC create_quote_from_lead with a number that is taken');
+SELECT is((SELECT status FROM kvcrm.leads WHERE id = :'max'), 'new', 'its lead is not converted');
+:writing
+SELECT * FROM rpc('single', 'create_quote_from_lead', json_build_object('lead_id', :'max', 'title', 'Tables', 'amount', -1)) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'RPC create_quote_from_lead with a negative amount');
+:writing
+SELECT * FROM rpc('single', 'create_quote_from_lead', json_build_object('lead_id', :'max', 'title', NULL, 'amount', 1)) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 22023', 'RPC create_quote_from_lead without a title');
+:writing
+SELECT * FROM rpc('single', 'create_quote_from_lead', json_build_object('lead_id', :'nothing', 'title', 'Tables', 'amount', 1)) \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '404 PT404 lead not found', 'RPC create_quote_from_lead of an unknown lead');
+-- PATCH /quotes?id=eq.<id>: a step that there is not, and one that there is
+:writing
+SELECT * FROM send('written', $q$UPDATE "kvcrm"."quotes" SET "status" = "pgrst_body"."status" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "status" FROM json_to_record(pgrst_payload.json_data) AS _("status" text) ) pgrst_body WHERE "kvcrm"."quotes"."id" = $2 RETURNING "kvcrm"."quotes".*$q$,
+    'json, unknown', '{"status":"accepted"}', :'quote') \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'PATCH of a draft to accepted');
+:writing
+SELECT * FROM send('written', $q$UPDATE "kvcrm"."quotes" SET "status" = "pgrst_body"."status" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "status" FROM json_to_record(pgrst_payload.json_data) AS _("status" text) ) pgrst_body WHERE "kvcrm"."quotes"."id" = $2 RETURNING "kvcrm"."quotes"."status"$q$,
+    'json, unknown', '{"status":"sent"}', :'quote') \gset
+COMMIT;
+SELECT is(:'body'::jsonb, '[{"status": "sent"}]', 'PATCH of a draft to sent');
+-- POST /quotes for the customer directly
+:writing
+SELECT * FROM send('minimal', $q$INSERT INTO "kvcrm"."quotes"("customer_id", "title", "amount") SELECT "pgrst_body"."customer_id", "pgrst_body"."title", "pgrst_body"."amount" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "customer_id", "title", "amount" FROM json_to_record(pgrst_payload.json_data) AS _("customer_id" uuid, "title" text, "amount" numeric) ) pgrst_body RETURNING 1$q$,
+    'json', json_build_object('customer_id', (SELECT customer_id FROM kvcrm.quotes WHERE number = 'RT-7'), 'title', 'Lamps', 'amount', 5)::text) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (SELECT count(*) FROM kvcrm.quotes WHERE title = 'Lamps'), '200 1', 'POST of a quote for a customer');
+\set claims :as_rep
+:writing
+SELECT * FROM rpc('single', 'delete_quote', json_build_object('quote_id', :'quote')) \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '404 PT404', 'RPC delete_quote of a hidden one');
+
+-- Custom fields: POST /custom_field_definitions
+\set define 'SELECT * FROM send(''minimal'', $q$INSERT INTO "kvcrm"."custom_field_definitions"("entity", "key", "type", "options") SELECT "pgrst_body"."entity", "pgrst_body"."key", "pgrst_body"."type", "pgrst_body"."options" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "entity", "key", "type", "options" FROM json_to_record(pgrst_payload.json_data) AS _("entity" text, "key" text, "type" text, "options" text[]) ) pgrst_body RETURNING 1$q$, ''json'', :''definition'')'
+\set definition '{"entity":"lead","key":"plan","type":"select","options":["basic","pro"]}'
+\set claims :as_manager
+:writing
+:define \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '403 42501', 'POST of a field as a manager');
+\set claims :as_owner
+:writing
+:define \gset
+COMMIT;
+SELECT is(:'status'::int, 200, 'POST of a field');
+:writing
+:define \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '409 23505', 'the same again');
+\set definition '{"entity":"lead","key":"day","type":"weekday","options":[]}'
+:writing
+:define \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'POST of a field with an unknown type');
+\set claims :as_manager
+:writing
+SELECT * FROM send('written', $q$UPDATE "kvcrm"."leads" SET "custom_fields" = "pgrst_body"."custom_fields" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "custom_fields" FROM json_to_record(pgrst_payload.json_data) AS _("custom_fields" jsonb) ) pgrst_body WHERE "kvcrm"."leads"."id" = $2 RETURNING "kvcrm"."leads".*$q$,
+    'json, unknown', '{"custom_fields":{"plan":"gold"}}', :'max') \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (:'body'::json->>'code'), '400 23514', 'PATCH of a custom field to what is no option');
+SELECT matches(:'body'::json->>'details', '"plan"', 'the details name the field');
+:writing
+SELECT * FROM send('written', $q$UPDATE "kvcrm"."leads" SET "custom_fields" = "pgrst_body"."custom_fields" FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "custom_fields" FROM json_to_record(pgrst_payload.json_data) AS _("custom_fields" jsonb) ) pgrst_body WHERE "kvcrm"."leads"."id" = $2 RETURNING "kvcrm"."leads"."custom_fields"$q$,
+    'json, unknown', '{"custom_fields":{"plan":"pro"}}', :'max') \gset
+COMMIT;
+:reading
+SELECT * FROM rpc('list', 'list_leads', '{"custom_fields":{"plan":"pro"}}') \gset
+COMMIT;
+SELECT is(:'body'::jsonb #>> '{0,name}', 'Max Underhill', 'RPC list_leads with a custom field');
+-- DELETE /custom_field_definitions?key=eq.plan
+\set claims :as_owner
+:writing
+SELECT * FROM send('minimal', $q$DELETE FROM "kvcrm"."custom_field_definitions"  WHERE  "kvcrm"."custom_field_definitions"."key" = $1 RETURNING 1$q$,
+    'unknown', 'plan') \gset
+COMMIT;
+SELECT is(:'status' || ' ' || (SELECT count(*) FROM kvcrm.custom_field_definitions), '200 0', 'DELETE of a field');
+
 -- No claim of one request stays for the next one on the connection.
 SELECT is(current_setting('request.jwt.claims', true), '', 'the claims end with the transaction');
 SELECT is(kvcrm.current_user_id(), NULL::uuid, 'and so does the user');
