@@ -60,7 +60,7 @@ Oid ExtensionOwner() {
   });
 }
 
-Oid CallerRole() { return GetOuterUserId(); }
+Oid CallerRole() { return OidIsValid(AsTableOwner::acting_) ? AsTableOwner::acting_ : GetOuterUserId(); }
 
 bool CallerIsTrusted() {
   const Oid role = CallerRole();
@@ -86,7 +86,9 @@ AsOwner::~AsOwner() {
   if (guc_level_ != 0) AtEOXact_GUC(false, guc_level_);
 }
 
-AsTableOwner::AsTableOwner(Oid owner) {
+Oid AsTableOwner::acting_ = InvalidOid;
+
+AsTableOwner::AsTableOwner(Oid owner) : outer_(acting_) {
   GetUserIdAndSecContext(&user_, &security_context_);
   guc_level_ = NewGUCNestLevel();
   Call([] {
@@ -97,9 +99,11 @@ AsTableOwner::AsTableOwner(Oid owner) {
   });
   SetUserIdAndSecContext(owner,
                          security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  acting_ = owner;
 }
 
 AsTableOwner::~AsTableOwner() {
+  acting_ = outer_;
   SetUserIdAndSecContext(user_, security_context_);
   AtEOXact_GUC(false, guc_level_);
 }

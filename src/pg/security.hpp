@@ -8,7 +8,8 @@ namespace kvcrm::pg {
 // Owner of the schema kvcrm, which the install script makes the owner of everything in it.
 Oid ExtensionOwner();
 
-// The caller: SET ROLE, else the session's role. current_user inside a definer function is the owner.
+// The caller: SET ROLE, else the session's role. current_user inside a definer function is the owner. To what
+// runs in AsTableOwner it is that owner: a host's trigger is not the system because whoever set it off is.
 Oid CallerRole();
 
 // Whether the caller may act without naming a user: a superuser, the owner, or a role with BYPASSRLS.
@@ -45,6 +46,10 @@ class AsTableOwner {
   AsTableOwner& operator=(const AsTableOwner&) = delete;
 
  private:
+  friend Oid CallerRole();
+  static Oid acting_;
+
+  Oid outer_;
   Oid user_;
   int security_context_;
   int guc_level_;

@@ -226,6 +226,13 @@ CREATE FUNCTION host.assign() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDAT
 CREATE TRIGGER assign AFTER UPDATE ON host.trap FOR EACH ROW EXECUTE FUNCTION host.assign();
 SELECT matches(test.try_merge('v', 'w'), '^42501 rows of table host\.trap', 'a trigger has no rights on leads that its owner lacks');
 DROP TRIGGER assign ON host.trap;
+SELECT kvcrm.grant_api('kvcrm_test_host');
+CREATE FUNCTION host.join_in() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM kvcrm.add_member(test.id('stranger'), 'owner', organization_id => NEW.org); RETURN NEW; END $$;
+CREATE TRIGGER join_in AFTER UPDATE ON host.trap FOR EACH ROW EXECUTE FUNCTION host.join_in();
+SELECT matches(test.try_merge('v', 'w'), '^42501 rows of table host\.trap', 'nor is it the system because the system merges');
+SELECT is_empty($$ SELECT FROM kvcrm.organization_members WHERE user_id = test.id('stranger') $$, 'nobody joined');
+DROP TRIGGER join_in ON host.trap;
+SELECT is(test.try_merge('v', 'w'), NULL, 'the system is the system again afterwards');
 
 SELECT is((SELECT count(*) FROM kvcrm.lead_merges WHERE undone_at IS NULL), 0::bigint, 'all has been undone');
 DROP SCHEMA host, elsewhere CASCADE;
