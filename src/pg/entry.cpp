@@ -3,6 +3,7 @@
 #include <new>
 
 extern "C" {
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 }
@@ -29,6 +30,14 @@ char* CopyText(const std::string& text) {
       MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
   if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
   return copy;
+}
+
+// A violated constraint's DETAIL shows the whole row to whoever may read the table. In a definer function
+// that is the owner, not the caller.
+void HideRow(ErrorData& error) {
+  const bool shows_row = error.table_name != nullptr && (error.sqlerrcode == ERRCODE_CHECK_VIOLATION ||
+                                                         error.sqlerrcode == ERRCODE_NOT_NULL_VIOLATION);
+  if (shows_row && InLocalUserIdChange()) error.detail = nullptr;
 }
 
 [[noreturn]] void Report(const Pending& pending) {
@@ -72,6 +81,7 @@ Datum Enter(FunctionCallInfo call, Body body) {
   } catch (Error& error) {
     MemoryContextSwitchTo(context);
     pending.postgres_error = error.Release(context);
+    HideRow(*pending.postgres_error);
   } catch (const kvcrm::Error& error) {
     pending.sqlstate = error.sqlstate();
     pending.message = CopyText(error.message());

@@ -197,4 +197,18 @@ SELECT throws_ok(format('SELECT test.with_claims(%L, %L)', claims, 'SELECT kvcrm
 CREATE TABLE test.kept AS SELECT t.n, test.post('owner', jsonb_build_object('name', 'Т' || t.value || 'Т', 'company', 'Т' || t.value || 'Т', 'custom_fields', jsonb_build_object(t.value || 'к', t.value))) AS lead FROM test.texts t;
 SELECT is(ARRAY[l.name, l.company, l.custom_fields->>(t.value || 'к')], ARRAY['Т' || t.value || 'Т', 'Т' || t.value || 'Т', t.value], 'kept as it is: ' || t.what) FROM test.texts t JOIN test.kept k USING (n) JOIN kvcrm.leads l ON l.id = (k.lead->>'id')::uuid ORDER BY n;
 SELECT is(g.changes->'name'->>'new', 'Т' || t.value || 'Т', 'and logged as it is: ' || t.what) FROM test.texts t JOIN test.kept k USING (n) JOIN kvcrm.activity_logs g ON g.entity_id = (k.lead->>'id')::uuid ORDER BY n;
+-- --- what an error shows ---
+
+CREATE FUNCTION test.detail_of(who text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE code text; detail text;
+BEGIN
+    PERFORM test.as_user(who, statement);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' ', code, nullif(detail, ''));
+END
+$$;
+SELECT is(test.detail_of('owner', $$ SELECT kvcrm.create_lead('Сумма', estimated_value => 'NaN') $$), '23514', 'a violated constraint shows no row that the owner may read');
+
 SELECT * FROM finish();
