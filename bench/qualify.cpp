@@ -343,7 +343,7 @@ void RequireSameWrites(Connection& connection, const std::vector<std::string>& o
   const std::vector<Written> theirs = run("bare", their_leads, otherwise);
   for (std::size_t i = 0; i < ours.size(); ++i) {
     if (ours[i].rows == theirs[i].rows && ours[i].rows >= static_cast<double>(our_leads.size()) &&
-        ours[i].bytes > theirs[i].bytes * 0.95 && ours[i].bytes < theirs[i].bytes * 1.05)
+        ours[i].bytes > theirs[i].bytes * 0.9 && ours[i].bytes < theirs[i].bytes * 1.1)
       continue;
     Fail(Printf("qualify_lead and %s don't write the same into %s: %.0f rows of %.0f bytes, %.0f of %.0f",
                 what, ours[i].table, ours[i].rows, ours[i].bytes, theirs[i].rows, theirs[i].bytes));
