@@ -294,4 +294,11 @@ SELECT is((SELECT array_agg(options::text ORDER BY key) FROM kvcrm.custom_field_
 SELECT throws_ok($$ INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, options) VALUES (test.id('b'), 'quote', 'none', 'select', ARRAY[NULL]::text[]) $$,
     '23514', NULL, 'a select of nothing but nulls has no options');
 
+-- --- export ---
+
+SELECT test.keep('export', id) FROM kvcrm.create_organization('Export', 'en', owner_id => test.id('stranger'));
+INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES (test.id('export'), 'lead', 'region', 'text');
+SELECT kvcrm.create_lead('Exported', custom_fields => '{"region": "north"}', organization_id => test.id('export')) IS NOT NULL \g /dev/null
+SELECT is(test.as_user('stranger', $$ SELECT string_agg(concat_ws(',', e.name, e.region), ';') FROM (SELECT name, custom_fields ->> 'region' AS region FROM kvcrm.list_leads()) e $$),
+          'Exported,north', 'a client reads fields as columns, of its own organization''s leads');
 SELECT * FROM finish();
