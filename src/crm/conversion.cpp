@@ -168,7 +168,6 @@ const pg::Statement<pg::Json> kSettingFields{
 
 // What a conversion needs unless the organization's settings say otherwise. "|" stands between alternatives.
 const std::vector<std::string> kDefaultRequired = {"name", "company|email|phone"};
-constexpr std::string_view kCustomPrefix = "custom_fields.";
 // Probability from which a lead is taken for somebody who is a customer already, without anybody looking.
 constexpr double kSameFrom = 0.99;
 
@@ -185,10 +184,9 @@ std::vector<std::string_view> Alternatives(std::string_view requirement) {
 }
 
 bool HasField(pg::Json lead, std::string_view field) {
-  if (field.rfind(kCustomPrefix, 0) == 0) {
+  if (const auto key = crm::CustomFieldKey(field); key) {
     const pg::JsonMember custom = pg::FindMember(lead, "custom_fields");
-    return custom.kind == pg::JsonMember::Kind::kObject &&
-           HasField(custom.value, field.substr(kCustomPrefix.size()));
+    return custom.kind == pg::JsonMember::Kind::kObject && crm::IsFilled(pg::FindMember(custom.value, *key));
   }
   return crm::IsFilled(pg::FindMember(lead, field));
 }
@@ -323,7 +321,8 @@ void CheckRequiredSetting(pg::Json settings) {
   if (rows.IsNull(0, 0)) refuse("");
   for (const std::string& requirement : rows.Get<std::vector<std::string>>(0, 0)) {
     for (const std::string_view field : Alternatives(requirement)) {
-      const bool custom = field.rfind(kCustomPrefix, 0) == 0 && field.size() > kCustomPrefix.size();
+      const auto key = CustomFieldKey(field);
+      const bool custom = key && !key->empty();
       if (!custom && LeadColumnNamed(field) < 0) refuse("Unknown field: " + std::string(field) + ".");
     }
   }

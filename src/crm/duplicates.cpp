@@ -191,12 +191,6 @@ LikelyById LikelyAmong(const pg::Rows& candidates, bool customers, const Optiona
   return likely;
 }
 
-double WeightOf(double probability) {
-  if (probability <= 0) return -HUGE_VAL;
-  if (probability >= 1) return HUGE_VAL;
-  return std::log2(probability / (1 - probability));
-}
-
 // `details`: id, user, name of the user.
 template <typename Sees>
 void PutMatches(const pg::Rows& details, bool customers, const LikelyById& likely, const Comparer& comparer,
@@ -320,7 +314,7 @@ OptionalUuid CustomerLike(const Lead& lead, double least_probability) {
   if (candidates.empty()) return std::nullopt;
   const Comparer comparer(home, values);
   const LikelyById likely =
-      LikelyAmong(candidates, true, std::nullopt, comparer, WeightOf(least_probability));
+      LikelyAmong(candidates, true, std::nullopt, comparer, match::WeightOf(least_probability));
   OptionalUuid best;
   double weight = -HUGE_VAL;
   if (likely.empty()) return best;
@@ -338,7 +332,7 @@ std::vector<Match> FindMatches(const Caller& caller, const Sought& sought, doubl
   const pg::Uuid& home = caller.organization;
   const Comparer comparer(home, sought.values);
   // A row that turns out to be hidden needs the shipped threshold.
-  const double least_weight = WeightOf(std::min(least_probability, match::kShippedThreshold));
+  const double least_weight = match::WeightOf(std::min(least_probability, match::kShippedThreshold));
   std::vector<Match> matches;
   {
     const pg::Rows candidates = CandidatesOf(kLeadCandidates, home, sought.keys);

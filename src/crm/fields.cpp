@@ -293,6 +293,12 @@ bool IsRequiredIn(const Field& field, const Pipeline& pipeline, const pg::Uuid& 
   return here != nullptr && from != nullptr && here->outcome != "lost" && from < here;
 }
 
+std::optional<std::string_view> CustomFieldKey(std::string_view field) {
+  constexpr std::string_view kPrefix = "custom_fields.";
+  if (!field.starts_with(kPrefix)) return std::nullopt;
+  return field.substr(kPrefix.size());
+}
+
 bool IsFilled(const pg::JsonMember& value) {
   if (value.kind == Kind::kString) return !text::Trim(value.text).empty();
   return value.kind != Kind::kMissing && value.kind != Kind::kNull;

@@ -35,6 +35,9 @@ bool IsRequiredIn(const Field& field, const Pipeline& pipeline, const pg::Uuid& 
 // Whether a value says something: neither missing nor null nor a blank text.
 bool IsFilled(const pg::JsonMember& value);
 
+// The KEY of "custom_fields.KEY", as lists of required fields name one; nothing for a column's name.
+std::optional<std::string_view> CustomFieldKey(std::string_view field);
+
 // What is wrong with custom_fields, all of it in one error.
 class FieldProblems {
  public:

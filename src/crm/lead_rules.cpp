@@ -370,10 +370,9 @@ class LeadWrite {
   }
   // Whether a field that a transition requires has a value.
   bool IsFilled(const std::string& field) const {
-    constexpr std::string_view kPrefix = "custom_fields.";
-    if (field.rfind(kPrefix, 0) == 0) {
+    if (const auto key = crm::CustomFieldKey(field); key) {
       const auto custom = Get<std::optional<pg::Json>>(crm::kCustomFields);
-      return custom && crm::IsFilled(pg::FindMember(*custom, std::string_view(field).substr(kPrefix.size())));
+      return custom && crm::IsFilled(pg::FindMember(*custom, *key));
     }
     const int column = crm::LeadColumnNamed(field);
     return column < 0 || !row_.IsNull(at_[column]);

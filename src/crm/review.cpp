@@ -118,10 +118,9 @@ struct Cluster {
   double probability;
 };
 
-double WeightOf(double probability) {
+double FiniteWeightOf(double probability) {
   constexpr double kLeast = 1e-9;
-  const double p = std::clamp(probability, kLeast, 1 - kLeast);
-  return std::log2(p / (1 - p));
+  return match::WeightOf(std::clamp(probability, kLeast, 1 - kLeast));
 }
 
 // Leads that hang together by open pairs, at most kMostTogether of them: the likeliest pairs join first.
@@ -218,7 +217,7 @@ class Clustering {
     for (std::size_t i = 0; i < size_; ++i) groups_.push_back({i});
     for (;;) {
       pg::CheckForInterrupts();
-      double best = WeightOf(match::kShippedThreshold);
+      double best = FiniteWeightOf(match::kShippedThreshold);
       std::size_t first = 0, second = 0;
       for (std::size_t a = 0; a < groups_.size(); ++a) {
         for (std::size_t b = a + 1; b < groups_.size(); ++b) {
@@ -242,7 +241,7 @@ class Clustering {
     for (const std::size_t i : a) {
       for (const std::size_t j : b) {
         if (LinkOf(i, j).contradicted) return std::nullopt;
-        sum += std::clamp(WeightOf(LinkOf(i, j).probability), -kMostWeight, kMostWeight);
+        sum += std::clamp(FiniteWeightOf(LinkOf(i, j).probability), -kMostWeight, kMostWeight);
       }
     }
     return sum / static_cast<double>(a.size() * b.size());

@@ -400,11 +400,10 @@ class LeadScan {
   std::int64_t pairs_ = 0;
 };
 
-// The weight of a probability, in bits.
-double WeightOf(double probability) {
-  // Beyond this a probability can't be told from 1.
+// The weight of a probability, in bits. Beyond the greatest one it can't be told from 1.
+double FiniteWeightOf(double probability) {
   constexpr double kCertain = 54;
-  return std::min(std::log2(probability) - std::log2(1 - probability), kCertain);
+  return std::min(match::WeightOf(probability), kCertain);
 }
 
 }  // namespace
@@ -421,7 +420,7 @@ KVCRM_FUNCTION(scan_duplicates) {
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<std::optional<pg::Uuid>>(1));
   caller.Require(crm::Permission::kDuplicatesReview);
   caller.Require(crm::Permission::kLeadsReadAll);
-  LeadScan scan(caller.organization, WeightOf(probability));
+  LeadScan scan(caller.organization, FiniteWeightOf(probability));
   scan.Run();
   result.Add(scan.pairs(), scan.leads());
   return result.Done();

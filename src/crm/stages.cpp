@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "crm/fields.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
@@ -90,11 +91,9 @@ constexpr crm::TextRule kSourceTexts[] = {{kOSlug, crm::kShortLength, true},
 constexpr std::string_view kRequirableFields[] = {"email",       "phone",          "company",     "position",
                                                   "inn",         "source",         "assigned_to", "currency",
                                                   "lost_reason", "estimated_value"};
-constexpr std::string_view kCustomFieldPrefix = "custom_fields.";
 
 bool IsRequirable(std::string_view field) {
-  if (field.substr(0, kCustomFieldPrefix.size()) == kCustomFieldPrefix)
-    return field.size() > kCustomFieldPrefix.size();
+  if (const auto key = crm::CustomFieldKey(field); key) return !key->empty();
   return std::find(std::begin(kRequirableFields), std::end(kRequirableFields), field) !=
          std::end(kRequirableFields);
 }

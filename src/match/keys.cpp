@@ -67,13 +67,6 @@ class Hash {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// The subscriber's number without country code or trunk prefix, as far as that can be told without a
-// numbering plan: the last ten digits.
-std::string_view Subscriber(std::string_view phone) {
-  if (!phone.empty() && phone.front() == '+') phone.remove_prefix(1);
-  return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
-}
-
 // The parts of a name by which keys are made, as skeletons without repetition: family name and given name,
 // which may have been mistaken for each other, so that all words count alike but patronymics and particles
 // (text/person_name.cpp describes the stored form). A nickname is taken for the first full name it stands

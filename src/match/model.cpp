@@ -279,12 +279,6 @@ Found FindEmail(const Record& a, const Record& b, bool same_firm, bool other_per
   return {kEmailDifferent};
 }
 
-// The last ten digits: country codes and trunk prefixes are written or not.
-std::string_view Subscriber(std::string_view phone) {
-  if (!phone.empty() && phone.front() == '+') phone.remove_prefix(1);
-  return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
-}
-
 Found FindPhone(const Record& a, const Record& b, bool same_firm, bool other_person,
                 const Frequencies& frequencies) {
   if (a.phone.empty() || b.phone.empty()) return {kPhoneMissing};
@@ -366,5 +360,11 @@ double Score(const Record& a, const Record& b, const Frequencies& frequencies, c
 }
 
 double ProbabilityOf(double weight) { return 1 / (1 + std::exp2(-weight)); }
+
+double WeightOf(double probability) {
+  if (probability <= 0) return -HUGE_VAL;
+  if (probability >= 1) return HUGE_VAL;
+  return std::log2(probability / (1 - probability));
+}
 
 }  // namespace kvcrm::match

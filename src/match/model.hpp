@@ -57,5 +57,7 @@ Comparison Compare(const Record& a, const Record& b, const Frequencies& frequenc
 double Score(const Record& a, const Record& b, const Frequencies& frequencies, const Model& model);
 
 double ProbabilityOf(double weight);
+// The other way round, in bits; infinite for 0 and 1.
+double WeightOf(double probability);
 
 }  // namespace kvcrm::match

@@ -103,4 +103,9 @@ Record::Record(std::string_view normalized) {
   }
 }
 
+std::string_view Subscriber(std::string_view phone) {
+  if (!phone.empty() && phone.front() == '+') phone.remove_prefix(1);
+  return phone.size() > 10 ? phone.substr(phone.size() - 10) : phone;
+}
+
 }  // namespace kvcrm::match

@@ -35,4 +35,8 @@ struct Record {
   std::string_view inn;      // digits
 };
 
+// The number of a record's phone without country code or trunk prefix, as far as that can be told without a
+// numbering plan: the last ten digits.
+std::string_view Subscriber(std::string_view phone);
+
 }  // namespace kvcrm::match
