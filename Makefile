@@ -31,8 +31,9 @@ export PG_CONFIG
 MODULES    := $(OUT)/kvcrm
 EXTENSION  := kvcrm
 SCRIPT     := $(OUT)/kvcrm--$(VERSION).sql
-DATA_built := $(SCRIPT)
-# What was released is frozen: install scripts of older versions and the updates between versions.
+UPDATES    := $(patsubst sql/updates/%.manifest,$(OUT)/kvcrm--%.sql,$(wildcard sql/updates/*--$(VERSION).manifest))
+DATA_built := $(SCRIPT) $(UPDATES)
+# What was released is frozen: install scripts of older versions and the updates between them.
 DATA       := $(wildcard sql/released/*.sql)
 NO_INSTALLCHECK := 1
 override with_llvm := no# no bitcode: inlining C++ into queries isn't worth a second compiler
@@ -56,8 +57,8 @@ $(OUT)/obj/%.o: src/%.cpp Makefile
 
 # A module exports what its SQL names and nothing else: its C++, and the templates it instantiates, must not mix
 # with those of another library in the same server.
-$(OUT)/kvcrm.exports: $(SCRIPT) $(DATA) scripts/sql-symbols
-	@scripts/sql-symbols --linker $(SCRIPT) $(DATA) > $@.new
+$(OUT)/kvcrm.exports: $(SCRIPT) $(UPDATES) $(DATA) scripts/sql-symbols
+	@scripts/sql-symbols --linker $(SCRIPT) $(UPDATES) $(DATA) > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(OUT)/kvcrm.so: $(OBJECTS) $(OUT)/kvcrm.exports
@@ -87,6 +88,15 @@ $(SCRIPT): sql/manifest $(SQL) kvcrm.control
 	@mkdir -p $(@D)
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION kvcrm" to load this file. \quit'; \
 	  for f in $(SQL); do printf '\n-- %s\n\n' $$f; cat $$f || exit 1; done; } > $@.new
+	@mv $@.new $@
+
+# An update: what its manifest lists, which runs once, and all of code/, which every update runs again.
+CODE := $(filter sql/code/%,$(SQL))
+
+$(OUT)/kvcrm--%.sql: sql/updates/%.manifest sql/manifest $(wildcard sql/updates/*.sql) $(SQL)
+	@mkdir -p $(@D)
+	{ printf '%s\n' '\echo Use "ALTER EXTENSION kvcrm UPDATE" to load this file. \quit'; \
+	  for f in $$(sed 's/#.*//; s,^[^ ],sql/&,' $<) $(CODE); do printf '\n-- %s\n\n' $$f; cat $$f || exit 1; done; } > $@.new
 	@mv $@.new $@
 
 # The benchmarks' client.

@@ -1,0 +1,1 @@
+-- Changes of what 1.0.0 has. Each can be run again: IF EXISTS, IF NOT EXISTS, OR REPLACE.
