@@ -144,5 +144,30 @@ CREATE OR REPLACE FUNCTION kvcrm.prepare_statements() RETURNS SETOF text
 COMMENT ON FUNCTION kvcrm.prepare_statements() IS
     'Prepares every SQL statement of the module and returns their names; fails on one that does not fit the tables. For tests and after an update.';
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kvcrm FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA kvcrm FROM PUBLIC;
+-- Nobody but the owner has a right on what is new here, whatever ALTER DEFAULT PRIVILEGES says. What an older version
+-- made stays as it is: a REVOKE in an extension's script makes the grants that an object then has part of the
+-- extension, and dumps leave them out from then on.
+DO $$
+DECLARE
+    object record;
+BEGIN
+    FOR object IN
+        SELECT m.name, g.grantee
+          FROM (SELECT d.classid, d.objid, 'FUNCTION ' || p.oid::pg_catalog.regprocedure AS name, p.proowner AS owner, p.proacl AS acl
+                  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.extname = 'kvcrm' AND d.refobjid = e.oid
+                  JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+                 WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+                UNION ALL
+                SELECT d.classid, d.objid, 'TABLE ' || c.oid::pg_catalog.regclass, c.relowner, c.relacl
+                  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.extname = 'kvcrm' AND d.refobjid = e.oid
+                  JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+                 WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' AND c.relkind IN ('r', 'p', 'v')) AS m,
+               LATERAL (SELECT 'PUBLIC' AS grantee
+                        UNION SELECT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.aclexplode(m.acl) AS a
+                                JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE a.grantee <> m.owner) AS g
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = m.classid AND i.objoid = m.objid AND i.objsubid = 0)
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, object.grantee);
+    END LOOP;
+END
+$$;

@@ -40,6 +40,11 @@ is "$(answer "$db" "SELECT has_schema_privilege('$squatter', 'kvcrm', 'CREATE') 
   'what PUBLIC had on the schema is taken back'
 install 'CREATE on the schema for a role' 42501 'CREATE SCHEMA kvcrm' "GRANT CREATE ON SCHEMA kvcrm TO $squatter"
 
+install 'ALTER DEFAULT PRIVILEGES' '' "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO $squatter" "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO $squatter"
+is "$(answer "$db" "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'kvcrm'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege('$squatter', oid, 'SELECT, INSERT'))
+                         + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'kvcrm'::regnamespace AND has_function_privilege('$squatter', oid, 'EXECUTE'))")" 0 \
+  'what they say is taken back too'
+
 new_database "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
 refused 'an encoding other than UTF8' 0A000
 
