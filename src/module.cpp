@@ -1,4 +1,5 @@
 // The module: magic block and settings.
+#include "crm/drop_guard.hpp"
 #include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
 #include "pg/error.hpp"
@@ -14,6 +15,7 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
   kvcrm::crm::DefineSettings();
+  kvcrm::crm::GuardDrops();
   kvcrm::pg::Error::SetRewording(kvcrm::crm::RewordDuplicate);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("kvcrm");

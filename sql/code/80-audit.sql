@@ -12,8 +12,6 @@ COMMENT ON FUNCTION kvcrm.refuse_truncate() IS 'Trigger: a table that holds rows
 
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON kvcrm.activity_logs
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.activity_logs_before();
-CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON kvcrm.activity_logs
-    FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.refuse_truncate();
 
 ALTER TABLE kvcrm.activity_logs ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS activity_logs_select ON kvcrm.activity_logs;

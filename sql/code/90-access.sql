@@ -130,13 +130,28 @@ AS $$
       FROM pg_extension e JOIN pg_available_extensions v ON v.name = e.extname
      WHERE e.extname = 'kvcrm' AND e.extversion <> v.default_version
     UNION ALL
+    SELECT 'nothing keeps DROP EXTENSION from dropping data: the event trigger kvcrm_guard_drop is ' || g.state, g.way_out
+      FROM (SELECT CASE WHEN t.oid IS NULL THEN 'missing' WHEN t.evtenabled <> 'A' THEN 'disabled'
+                        -- From PostgreSQL 17; what a session says for itself is seen in that session only.
+                        WHEN current_setting('event_triggers', true) = 'off' THEN 'switched off by event_triggers' END,
+                   CASE WHEN t.oid IS NULL THEN
+                            'CREATE EVENT TRIGGER kvcrm_guard_drop ON ddl_command_start'
+                            ' WHEN TAG IN (''DROP EXTENSION'', ''DROP SCHEMA'', ''DROP OWNED'', ''DROP LANGUAGE'')'
+                            ' EXECUTE FUNCTION kvcrm.guard_drop(); ALTER EVENT TRIGGER kvcrm_guard_drop ENABLE ALWAYS;'
+                            ' ALTER EXTENSION kvcrm ADD EVENT TRIGGER kvcrm_guard_drop;'
+                        WHEN t.evtenabled <> 'A' THEN 'ALTER EVENT TRIGGER kvcrm_guard_drop ENABLE ALWAYS;'
+                        ELSE 'SET event_triggers = on;' END
+              FROM (SELECT) AS one
+              LEFT JOIN pg_event_trigger t ON t.evtname = 'kvcrm_guard_drop' AND t.evtfoid = to_regproc('kvcrm.guard_drop')) AS g (state, way_out)
+     WHERE g.state IS NOT NULL
+    UNION ALL
     SELECT 'search and matching read what older rules derived',
            'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
      WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
         OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
 $$;
 COMMENT ON FUNCTION kvcrm.check_installation() IS
-    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, derived rows that are out of date. No rows = all is well.';
+    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, a guard that is off, derived rows that are out of date. No rows = all is well.';
 
 CREATE OR REPLACE FUNCTION kvcrm.prepare_statements() RETURNS SETOF text
     LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
