@@ -159,11 +159,18 @@ int CustomerFingerprintGiven::depth_ = 0;
 LeadFingerprints::LeadFingerprints(Rows rows) : batch_(rows == Rows::kNew ? kInsertLeads : kUpdateLeads) {}
 
 void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at) {
-  const std::string values = match::Normalize(fields);
-  const auto keys = match::BlockingKeys(match::Record(values), BytesOf(lead.organization));
-  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(SearchText(fields)),
-              batch_.Make(keys), batch_.Make(values), batch_.Make(kDerivationVersion),
-              batch_.Make(created_at)});
+  const LeadFingerprint derived = DeriveLead(lead.organization, fields);
+  batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(derived.search_text),
+              batch_.Make(derived.match_keys), batch_.Make(derived.match_values),
+              batch_.Make(kDerivationVersion), batch_.Make(created_at)});
+}
+
+LeadFingerprint DeriveLead(const pg::Uuid& organization, const match::Fields& fields) {
+  LeadFingerprint derived;
+  derived.search_text = SearchText(fields);
+  derived.match_values = match::Normalize(fields);
+  derived.match_keys = match::BlockingKeys(match::Record(derived.match_values), BytesOf(organization));
+  return derived;
 }
 
 std::string SearchText(const match::Fields& fields) {
@@ -205,30 +212,45 @@ TypedFields PersonOfCustomer(const pg::Uuid& organization, const pg::Uuid& custo
   return {};
 }
 
+void ForEachCustomer(const pg::Uuid& organization, const pg::Rows& rows,
+                     const std::function<void(const CustomerFingerprint&)>& take) {
+  for (std::uint64_t i = 0; i < rows.size();) {
+    pg::CheckForInterrupts();
+    CustomerFingerprint derived;
+    derived.id = rows.Get<pg::Uuid>(i, 0);
+    std::set<std::int64_t> keys;
+    for (; i < rows.size() && rows.Get<pg::Uuid>(i, 0) == derived.id; ++i) {
+      std::string record = match::Normalize(FieldsAt(rows, i, 1));
+      ++derived.people;
+      if (std::find(derived.records.begin(), derived.records.end(), record) != derived.records.end())
+        continue;
+      const auto of_record = match::BlockingKeys(match::Record(record), BytesOf(organization));
+      keys.insert(of_record.begin(), of_record.end());
+      derived.records.push_back(std::move(record));
+    }
+    derived.match_keys.assign(keys.begin(), keys.end());
+    take(derived);
+  }
+}
+
+void DeriveCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers,
+                     const std::function<void(const CustomerFingerprint&)>& take) {
+  ForEachCustomer(organization, kRecordsOfCustomers(organization, customers), take);
+}
+
 void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers) {
   if (customers.empty()) return;
   kLockCustomers.Latest(organization, customers);
-  const pg::Rows rows = kRecordsOfCustomers.Latest(organization, customers);
   BulkInsert::Batch batch(kUpsertCustomers);
-  for (std::uint64_t i = 0; i < rows.size();) {
-    pg::CheckForInterrupts();
-    const auto customer = rows.Get<pg::Uuid>(i, 0);
-    std::vector<std::string> records;
-    std::set<std::int64_t> keys;
-    for (; i < rows.size() && rows.Get<pg::Uuid>(i, 0) == customer; ++i) {
-      std::string record = match::Normalize(FieldsAt(rows, i, 1));
-      if (std::find(records.begin(), records.end(), record) != records.end()) continue;
-      const auto of_record = match::BlockingKeys(match::Record(record), BytesOf(organization));
-      keys.insert(of_record.begin(), of_record.end());
-      records.push_back(std::move(record));
-    }
-    std::string values;
-    for (const std::string& record : records)
-      values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
-    batch.Add({batch.Make(customer), batch.Make(organization),
-               batch.Make(std::vector<std::int64_t>(keys.begin(), keys.end())), batch.Make(values),
-               batch.Make(kDerivationVersion)});
-  }
+  ForEachCustomer(
+      organization, kRecordsOfCustomers.Latest(organization, customers),
+      [&](const CustomerFingerprint& derived) {
+        std::string values;
+        for (const std::string& record : derived.records)
+          values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
+        batch.Add({batch.Make(derived.id), batch.Make(organization), batch.Make(derived.match_keys),
+                   batch.Make(values), batch.Make(kDerivationVersion)});
+      });
   batch.Flush();
 }
 

@@ -2,6 +2,7 @@
 // indexed heavily and leads move often.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,12 +53,31 @@ class LeadFingerprints {
 // What search looks into, one folded value per line, so that a word never matches across two fields.
 std::string SearchText(const match::Fields& fields);
 
+// What a lead's fingerprint must hold.
+struct LeadFingerprint {
+  std::string search_text, match_values;
+  std::vector<std::int64_t> match_keys;
+};
+LeadFingerprint DeriveLead(const pg::Uuid& organization, const match::Fields& fields);
+
 // A customer has one row for all its people: the customer's own record comes first, then one for each contact
 // that differs, with the customer's company and INN.
 std::vector<std::string_view> RecordsOfCustomer(std::string_view match_values);
 
 // The person, the customer itself or a contact, that one of those records tells of. Nothing when it is gone.
 TypedFields PersonOfCustomer(const pg::Uuid& organization, const pg::Uuid& customer, std::string_view record);
+
+// What a customer's fingerprint must hold. Of more people than kMostPeople, some.
+struct CustomerFingerprint {
+  pg::Uuid id;
+  int people = 0;
+  std::vector<std::string> records;      // of those who differ, the customer itself first
+  std::vector<std::int64_t> match_keys;  // ascending
+};
+inline constexpr int kMostPeople = 51;
+// Calls take() for each of the customers that there is, in the order of their ids.
+void DeriveCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers,
+                     const std::function<void(const CustomerFingerprint&)>& take);
 
 // Derives the fingerprints of customers of one organization anew, contacts included.
 void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers);

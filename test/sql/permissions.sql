@@ -143,6 +143,7 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.explain_match(t.id(''own_'' || {me}), t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
 ('SELECT count(*) FROM kvcrm.check_duplicates(''{"name": "x"}'')', '{leads:create,leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT kvcrm.refresh_derived()', '{settings:update}', '{}', '42501', '42501', 1, 1),
+('SELECT count(*) FROM kvcrm.check_consistency()', '{settings:update}', '{}', '42501', '42501', 1, 1),
 -- duplicates
 ('SELECT kvcrm.scan_duplicates()', '{duplicates:review}', '{leads:read_all}', '42501', 1, 1, 1),
 ('SELECT kvcrm.scan_duplicates()', '{leads:read_all}', '{duplicates:review}', '42501', 1, 1, 1),
