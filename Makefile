@@ -44,6 +44,10 @@ include $(PGXS)
 SOURCES := $(wildcard src/*.cpp src/*/*.cpp)
 OBJECTS := $(SOURCES:src/%.cpp=$(OUT)/obj/%.o)
 
+# src/mail reads messages with GMime and HTML with libxml2.
+MAIL_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gmime-3.0 libxml-2.0 2>/dev/null))
+MAIL_LIBS   := $(shell pkg-config --libs gmime-3.0 libxml-2.0 2>/dev/null)
+
 # -isystem: warnings are for our code, not for the server's headers. -fno-strict-aliasing -fwrapv: the server's
 # headers rely on both.
 COMPILE = g++ -std=c++20 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv \
@@ -52,6 +56,8 @@ COMPILE = g++ -std=c++20 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -
 $(OUT)/obj/%.o: src/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/mail/%.o: COPT += $(MAIL_CFLAGS)
 
 -include $(OBJECTS:.o=.d)
 
@@ -63,7 +69,7 @@ $(OUT)/kvcrm.exports: $(SCRIPT) $(UPDATES) $(DATA) scripts/sql-symbols
 
 $(OUT)/kvcrm.so: $(OBJECTS) $(OUT)/kvcrm.exports
 	g++ -shared -o $@ $(OBJECTS) -Wl,--version-script=$(OUT)/kvcrm.exports \
-		$(LDFLAGS) $(LDFLAGS_SL) -lphonenumber -licui18n -licuuc
+		$(LDFLAGS) $(LDFLAGS_SL) -lphonenumber -licui18n -licuuc $(MAIL_LIBS)
 
 # A module for test/boundary: functions that drive src/pg to its edges inside a backend. Never installed by
 # `make install`.
