@@ -26,12 +26,22 @@ finish() {
 }
 trap finish EXIT
 
-# Until the subscriber has everything that the publisher has committed by now.
+# Until the subscription $1 (default: crm) has everything that the publisher has committed by now.
 catch_up() {
   local position _
   position=$(ask $publisher 'SELECT pg_current_wal_insert_lsn()')
   for _ in {1..300}; do
-    [[ $(ask $publisher "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'crm' AND replay_lsn >= '$position'") != t ]] || return 0
+    [[ $(ask $publisher "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '${1:-crm}' AND replay_lsn >= '$position'") != t ]] || return 0
+    sleep 0.1
+  done
+  return 1
+}
+
+# Until all tables are copied.
+copied() {
+  local _
+  for _ in {1..300}; do
+    [[ $(on $subscriber answer "${1:-crm}" "SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel") != t ]] || return 0
     sleep 0.1
   done
   return 1
@@ -76,10 +86,7 @@ is "$(ask $publisher "SELECT string_agg(c.relname, ' ') FROM pg_class c WHERE c.
   on $subscriber psql -X -q -d crm -v ON_ERROR_STOP=1 -c "CREATE SUBSCRIPTION crm CONNECTION 'host=$(socket_dir $publisher) port=5432 user=postgres dbname=crm' PUBLICATION crm"
 } > "$scratch/subscription.log" 2>&1
 ok $? 'the schema is published and subscribed to' "$scratch/subscription.log"
-for _ in {1..300}; do
-  [[ $(ask $subscriber "SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel") != t ]] || break
-  sleep 0.1
-done
+copied
 cp "$(home $subscriber)/log" "$scratch/subscriber.log"
 equal 'the initial copy: equal row for row'
 
@@ -138,6 +145,25 @@ user=$(ask $publisher "SELECT user_id FROM kvcrm.organization_members WHERE disp
 read="SET ROLE $role; SET kvcrm.user_id = '$user'; SELECT id, name, status FROM kvcrm.list_leads(page_size => 200); SELECT stage_name, lead_count, totals FROM kvcrm.pipeline_board(); SELECT count(*) FROM kvcrm.leads"
 is "$(ask $subscriber "$read" | md5sum)" "$(ask $publisher "$read" | md5sum)" 'the API reads the same on both sides'
 isnt "$(ask $subscriber "$read" | wc -l)" 1 'and there is something to read'
+check='SELECT * FROM kvcrm.check_consistency() AS c ORDER BY c::text'
+is "$(ask $subscriber "$check")" "$(ask $publisher "$check")" 'check_consistency() finds the same on both sides'
+
+# --- an older version on the publisher ---
+
+for name in $publisher $subscriber; do on $name psql -X -q -d postgres -c 'CREATE DATABASE old'; done
+lead() { on $publisher answer old "SELECT l.name FROM kvcrm.organizations o, LATERAL kvcrm.create_lead('$1', organization_id => o.id) l"; }
+leads() { on "$1" answer old 'SELECT l.name, l.email, l.status, count(h.*) FROM kvcrm.leads l LEFT JOIN kvcrm.lead_stage_history h ON h.lead_id = l.id GROUP BY l.id, l.organization_id ORDER BY l.id'; }
+{ on $publisher psql -X -q -d old -v ON_ERROR_STOP=1 -c "CREATE EXTENSION kvcrm VERSION '1.0.0'" -c "SELECT kvcrm.create_organization('Old', owner_id => gen_random_uuid())" -c 'CREATE PUBLICATION old FOR TABLES IN SCHEMA kvcrm' &&
+  lead 'before' &&
+  on $subscriber psql -X -q -d old -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION kvcrm' -c "CREATE SUBSCRIPTION old CONNECTION 'host=$(socket_dir $publisher) port=5432 user=postgres dbname=old' PUBLICATION old" &&
+  copied old && lead 'between' &&
+  on $publisher psql -X -q -d old -v ON_ERROR_STOP=1 -c 'ALTER EXTENSION kvcrm UPDATE' &&
+  on $subscriber psql -X -q -d old -v ON_ERROR_STOP=1 -c 'ALTER SUBSCRIPTION old REFRESH PUBLICATION' &&
+  copied old && lead 'after' && catch_up old
+} > "$scratch/old.log" 2>&1
+ok $? 'a publisher of version 1.0.0 is updated after its subscriber' "$scratch/old.log"
+is "$(leads $subscriber)" "$(leads $publisher)" 'and everything arrives'
+is "$(leads $subscriber | cut -d'|' -f1 | tr '\n' ' ')" 'before between after ' 'before and after'
 
 # --- cut-over ---
 
