@@ -16,20 +16,20 @@ SELECT is_empty($$ SELECT DISTINCT t::regtype FROM test.functions f JOIN pg_proc
 CREATE FUNCTION test.fitting(argument text, type regtype) RETURNS text VOLATILE LANGUAGE plpgsql AS $$
 DECLARE
     own text := quote_literal(test.id('own' || 1 + floor(random() * 5)::int));
-    hidden text := quote_literal((SELECT i.id FROM test.ids i, (SELECT 1 + floor(random() * 4)::int AS n OFFSET 0) r WHERE i.name = 'zSecretA' || r.n));
-    foreign_one text := quote_literal((SELECT i.id FROM test.ids i, (SELECT 1 + floor(random() * 4)::int AS n OFFSET 0) r WHERE i.name = 'zSecretB' || r.n));
+    hidden text := quote_literal((SELECT i.id FROM test.ids i, (SELECT 1 + floor(random() * 2)::int AS n OFFSET 0) r WHERE i.name = 'zSecretA' || r.n));
+    foreign_one text := quote_literal((SELECT i.id FROM test.ids i, (SELECT 1 + floor(random() * 2)::int AS n OFFSET 0) r WHERE i.name = 'zSecretB' || r.n));
     lead text := test.any_of(own, own, own, hidden, foreign_one);
     person text := quote_literal(test.id(test.any_of('rep', 'rep', 'other_rep', 'manager', 'owner', 'suspended', 'invited', 'stranger', 'rep_b')));
 BEGIN
     RETURN CASE
-        WHEN argument = 'organization_id' THEN test.any_of('NULL', quote_literal(test.id('a')), quote_literal(test.id('a')), quote_literal(test.id('b'))) || '::uuid'
+        WHEN argument = 'organization_id' THEN test.any_of('NULL', 'NULL', quote_literal(test.id('a')), quote_literal(test.id('b'))) || '::uuid'
         WHEN argument = 'converted' OR random() < 0.05 AND argument = 'lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
         WHEN type = 'uuid'::regtype AND (argument LIKE '%lead_id' OR argument = 'survivor_id') THEN lead || '::uuid'
         WHEN argument LIKE '%stage_id' OR argument = 'move_leads_to' THEN quote_literal(test.stage(test.any_of('a', 'a', 'a', 'b'), 1 + floor(random() * 5)::int)) || '::uuid'
-        WHEN argument = 'activity_id' THEN quote_literal((SELECT t.id FROM (SELECT id FROM kvcrm.lead_activities ORDER BY (assigned_to = test.id('rep')) DESC, random() LIMIT 4) t ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'quote_id' THEN quote_literal((SELECT id FROM kvcrm.quotes ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'customer_id' THEN quote_literal((SELECT id FROM kvcrm.customers ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'merge_id' THEN quote_literal((SELECT id FROM kvcrm.lead_merges ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'activity_id' THEN quote_literal((SELECT id FROM kvcrm.lead_activities WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'quote_id' THEN quote_literal((SELECT id FROM kvcrm.quotes WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'customer_id' THEN quote_literal((SELECT id FROM kvcrm.customers WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'merge_id' THEN quote_literal((SELECT id FROM kvcrm.lead_merges WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
         WHEN type = 'uuid[]'::regtype THEN format('ARRAY[%s, %s]::uuid[]', quote_literal(test.id('own' || 1 + floor(random() * 5)::int)), lead)
         WHEN type = 'uuid'::regtype AND argument ~ 'user|assign|owner' THEN person || '::uuid'
         WHEN argument = 'role_slug' THEN quote_literal(test.any_of('owner', 'admin', 'sales_manager', 'sales_team'))
