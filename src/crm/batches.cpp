@@ -13,6 +13,20 @@ std::string Describe(std::string message, const std::string& detail) {
   return detail.empty() ? std::move(message) : std::move(message) + " (" + detail + ")";
 }
 
+// A constraint is named after its table and column: leads_estimated_value_not_negative.
+std::string ColumnOf(const ErrorData& error) {
+  if (error.column_name != nullptr) return error.column_name;
+  if (error.constraint_name == nullptr || error.table_name == nullptr) return {};
+  const std::string_view constraint = error.constraint_name;
+  const std::string prefix = std::string(error.table_name) + "_";
+  if (!constraint.starts_with(prefix)) return {};
+  std::string_view best;
+  for (const std::string_view column : {"estimated_value", "currency"}) {
+    if (constraint.substr(prefix.size()).starts_with(column)) best = column;
+  }
+  return std::string(best);
+}
+
 std::optional<Failure> Try(std::size_t first, std::size_t end, const Attempt& attempt) {
   const pg::Scratch scratch;
   pg::SubTransaction batch;
@@ -23,11 +37,13 @@ std::optional<Failure> Try(std::size_t first, std::size_t end, const Attempt& at
   } catch (const pg::Error& error) {
     if (ConcernsAll(error.sqlstate())) throw;
     const ErrorData& data = error.data();
-    return Failure{error.sqlstate(), Describe(data.message != nullptr ? data.message : "unknown error",
-                                              data.detail != nullptr ? data.detail : "")};
+    return Failure{error.sqlstate(),
+                   Describe(data.message != nullptr ? data.message : "unknown error",
+                            data.detail != nullptr ? data.detail : ""),
+                   ColumnOf(data)};
   } catch (const Error& error) {
     if (ConcernsAll(error.sqlstate())) throw;
-    return Failure{error.sqlstate(), Describe(error.message(), error.detail())};
+    return Failure{error.sqlstate(), Describe(error.message(), error.detail()), error.column()};
   }
 }
 

@@ -13,7 +13,8 @@ namespace kvcrm::crm {
 
 struct Failure {
   int sqlstate;
-  std::string message;  // with the detail, if there is one
+  std::string message;      // with the detail, if there is one
+  std::string column = {};  // that the error is about, if it says
 };
 
 // Whether an error is about the whole call rather than about an item of it: cancels and shutdowns, lack of

@@ -102,6 +102,11 @@ const pg::Statement<pg::Uuid, Uuids> kEraseMerges{
     "\"tables\": []}',"
     " updated_at = now() WHERE organization_id = $1 AND (survivor_id = ANY ($2) OR duplicate_ids && $2)"};
 
+const pg::Statement<pg::Uuid, Uuids> kEraseImports{
+    "erasure.erase_imports",
+    "UPDATE kvcrm.lead_import_writes SET before_image = '{}', updated_at = now()"
+    " WHERE organization_id = $1 AND lead_id = ANY ($2)"};
+
 const pg::Statement<pg::Uuid, Uuids> kErasePairs{
     "erasure.erase_pairs",
     "DELETE FROM kvcrm.duplicate_pairs WHERE organization_id = $1"
@@ -163,6 +168,7 @@ KVCRM_FUNCTION(erase_lead) {
   kErasePairs.Latest(home, leads);
   kEraseConversions.Latest(home, leads);
   kEraseMerges.Latest(home, leads);
+  kEraseImports.Latest(home, leads);
   // Last: it takes from the log what the statements above have just told it.
   kEraseLog.Latest(home, leads);
   return crm::ReturnFirst(args, kWhole(id, home), "lead");

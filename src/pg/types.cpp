@@ -1,5 +1,7 @@
 #include "pg/types.hpp"
 
+#include <memory>
+
 extern "C" {
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -150,6 +152,24 @@ std::vector<std::string> Type<std::vector<std::string>>::From(Datum value) {
     if (!elements.nulls[i]) result.push_back(Type<std::string>::From(elements.values[i]));
   }
   return result;
+}
+
+Datum Type<std::vector<std::optional<std::string>>>::To(
+    const std::vector<std::optional<std::string>>& values) {
+  std::vector<Datum> elements;
+  const auto nulls = std::make_unique<bool[]>(values.size() + 1);
+  elements.reserve(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    nulls[i] = !values[i];
+    elements.push_back(values[i] ? Type<std::string>::To(*values[i]) : Datum{0});
+  }
+  bool* const is_null = nulls.get();
+  return Call([&] {
+    int dimensions[] = {static_cast<int>(elements.size())};
+    int bounds[] = {1};
+    return PointerGetDatum(construct_md_array(elements.data(), is_null, 1, dimensions, bounds, TEXTOID, -1,
+                                              false, TYPALIGN_INT));
+  });
 }
 
 Datum Type<std::vector<std::int64_t>>::To(const std::vector<std::int64_t>& values) {

@@ -167,6 +167,12 @@ struct Type<std::vector<std::string>> {
 };
 
 template <>
+struct Type<std::vector<std::optional<std::string>>> {
+  static constexpr Oid kOid = TEXTARRAYOID;
+  static Datum To(const std::vector<std::optional<std::string>>& values);
+};
+
+template <>
 struct Type<std::vector<std::int64_t>> {
   static constexpr Oid kOid = INT8ARRAYOID;
   static Datum To(const std::vector<std::int64_t>& values);

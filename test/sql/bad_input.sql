@@ -33,6 +33,8 @@ SELECT test.keep('other', id) FROM kvcrm.create_lead('Другой', organizatio
 SELECT test.keep('merged', id) FROM kvcrm.create_lead('Слитый', organization_id => test.id('a'));
 SELECT kvcrm.merge_leads(test.id('other'), ARRAY[test.id('merged')]) IS NOT NULL;
 SELECT test.keep('merge', id) FROM kvcrm.lead_merges;
+SELECT count(*) FROM kvcrm.import_leads('[{"name": "Импорт"}]', organization_id => test.id('a'));
+SELECT test.keep('import', id) FROM kvcrm.lead_imports;
 
 -- A good value for an argument, as SQL; null where the default is good.
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
@@ -44,6 +46,8 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'survivor_id' THEN quote_literal(test.id('lead')) || '::uuid'
         WHEN argument = 'duplicate_ids' THEN format('ARRAY[%L]::uuid[]', test.id('other'))
         WHEN argument = 'merge_id' THEN quote_literal(test.id('merge')) || '::uuid'
+        WHEN argument = 'import_id' THEN quote_literal(test.id('import')) || '::uuid'
+        WHEN argument = 'csv' THEN quote_literal(E'name\nИмпорт')
         WHEN argument = 'lead_ids' THEN format('ARRAY[%L]::uuid[]', test.id('lead'))
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
         WHEN argument = 'quote_id' THEN quote_literal(test.id('quote')) || '::uuid'

@@ -93,6 +93,9 @@ INSERT INTO kvcrm.leads (id, organization_id, name, assigned_to)
 SELECT t.id('merge_' || who), t.id('north'), 'Own too', t.id(who) FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who;
 INSERT INTO kvcrm.leads (id, organization_id, name) VALUES (t.id('survivor'), t.id('north'), 'Survivor'), (t.id('duplicate'), t.id('north'), 'Duplicate');
 SELECT kvcrm.merge_leads(t.id('survivor'), ARRAY[t.id('duplicate')]) \g /dev/null
+SELECT kvcrm.import_leads('[{"name": "Imported"}]', organization_id => t.id('north')) \g /dev/null
+INSERT INTO kvcrm.lead_imports (id, organization_id, format, created_count) SELECT t.id('import'), organization_id, 'json', 1 FROM kvcrm.lead_imports;
+INSERT INTO kvcrm.lead_import_writes (organization_id, import_id, created_ids) SELECT organization_id, t.id('import'), created_ids FROM kvcrm.lead_import_writes;
 INSERT INTO kvcrm.lead_merges (id, organization_id, survivor_id, duplicate_ids, before_image) SELECT t.id('merge'), organization_id, survivor_id, duplicate_ids, before_image FROM kvcrm.lead_merges;
 -- Somebody else's activity, and one's own, on each lead.
 INSERT INTO kvcrm.lead_activities (id, organization_id, lead_id, type, title, created_by, assigned_to)
@@ -137,6 +140,10 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 ('SELECT kvcrm.preview_merge(t.id(''own_'' || {me}), ARRAY[t.id(''merge_'' || {me})])', '{leads:merge}', '{leads:read_own,leads:update_own}', '42501', 1, 1, 1),
 ('SELECT kvcrm.undo_merge(t.id(''merge''))', '{leads:merge}', '{leads:read_all}', 'PT404', 2, 2, 2),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
+('SELECT kvcrm.import_leads_csv(''name,email
+x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
+('SELECT kvcrm.list_imports(page_size => 1)', '{leads:import}', '{}', '42501', 1, 1, 1),
+('SELECT kvcrm.undo_import(t.id(''import''))', '{leads:import}', '{leads:delete}', 'PT404', 1, 1, 1),
 -- duplicates of one lead
 ('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
@@ -371,6 +378,7 @@ INSERT INTO kvcrm.leads (id, organization_id, name) VALUES (t.id('twin_south'), 
 INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount) VALUES (t.id('quote_south'), t.id('south'), t.id('lead_south'), 'x', 1);
 INSERT INTO kvcrm.duplicate_pairs (organization_id, lead_id, other_lead_id, probability)
 SELECT t.id('south'), least(t.id('lead_south'), t.id('twin_south')), greatest(t.id('lead_south'), t.id('twin_south')), 0.9;
+INSERT INTO kvcrm.lead_imports (organization_id, format) VALUES (t.id('south'), 'csv');
 SELECT is(t.get('owner', format('SELECT count(*) FROM kvcrm.%I WHERE %s <> t.id(''north'')', relname, CASE relname WHEN 'organizations' THEN 'id' ELSE 'organization_id' END)), '0',
           'the owner of one organization sees no row of another in ' || relname)
   FROM pg_class c WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND has_table_privilege(:'api', c.oid, 'SELECT') ORDER BY relname;
