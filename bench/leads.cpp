@@ -11,7 +11,7 @@ constexpr long kBatch = 10'000;
 
 // What a lead's import writes.
 constexpr const char* kImported[] = {"leads", "lead_fingerprints", "lead_stage_history", "lead_stage_counts",
-                                     "activity_logs"};
+                                     "activity_logs",  "lead_imports", "lead_import_writes"};
 // And its conversion, besides.
 constexpr const char* kConverted[] = {"customers", "customer_contacts", "customer_identities",
                                       "customer_fingerprints", "lead_conversions"};

@@ -17,13 +17,13 @@ CREATE OR REPLACE FUNCTION kvcrm.import_leads_csv(csv text, mapping jsonb DEFAUL
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'import_leads_csv';
 COMMENT ON FUNCTION kvcrm.import_leads_csv(text, jsonb, text, boolean, uuid) IS
-    'import_leads for CSV with a header line, separated by comma, semicolon or tab. mapping: {"header": "column", "custom_fields.KEY", or null to leave it out}; columns and usual Russian and English names are known without. Bytes in another encoding: convert_from(bytes, ''WIN1251''). Needs leads:import. 22023 for an unknown header; 22P04 for what is no CSV; 42501.';
+    'import_leads for CSV with a header line, separated by comma, semicolon or tab. mapping: {"header": "column", "custom_fields.KEY", or null to leave it out}; columns and usual Russian and English names are known without. Bytes in another encoding: convert_from(bytes, ''WIN1251''). Needs leads:import. 22023 for an unknown header or what is no CSV; 42501.';
 
 CREATE OR REPLACE FUNCTION kvcrm.list_imports(after_import_id uuid DEFAULT NULL, page_size int DEFAULT 50, organization_id uuid DEFAULT NULL) RETURNS SETOF kvcrm.lead_imports
     LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'list_imports';
 COMMENT ON FUNCTION kvcrm.list_imports(uuid, int, uuid) IS
-    'The imports of an organization, newest first; for the next page pass the last row''s id. Needs leads:import. 22023; 42501.';
+    'The imports of an organization, newest first; for the next page pass the last row''s id. Needs leads:import. 22023; PT404; 42501.';
 
 CREATE OR REPLACE FUNCTION kvcrm.undo_import(import_id uuid, organization_id uuid DEFAULT NULL) RETURNS kvcrm.lead_imports
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

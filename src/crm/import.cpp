@@ -567,6 +567,9 @@ Datum Import(pg::Args& args, const Importer::Choice& choice, const OptionalUuid&
   return result.Done();
 }
 
+const pg::Statement<pg::Uuid, pg::Uuid> kExists{
+    "import.exists", "SELECT 1 FROM kvcrm.lead_imports WHERE id = $1 AND organization_id = $2"};
+
 const pg::Statement<pg::Uuid, OptionalUuid, std::int32_t> kList{
     "import.list",
     "SELECT i.* FROM kvcrm.lead_imports i WHERE i.organization_id = $1 AND ($2 IS NULL OR i.id < $2)"
@@ -589,7 +592,7 @@ KVCRM_FUNCTION(import_leads) {
 
 // import_leads_csv(csv text, mapping jsonb, on_duplicate, dry_run, organization_id) -> setof (row_no,
 // outcome, lead_id, error): the same for the records of CSV with a header; row_no counts them from 1. Errors:
-// also 22023 for headers or a mapping that fit no column, 22P04 for what is no CSV.
+// also 22023 for headers or a mapping that fit no column, and for what is no CSV.
 KVCRM_FUNCTION(import_leads_csv) {
   const auto csv = args.Require<std::string>(0, "csv");
   const auto mapping = args.Get<std::optional<pg::Json>>(1);
@@ -608,6 +611,8 @@ KVCRM_FUNCTION(list_imports) {
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   caller.Require(Permission::kLeadsImport);
-  result.AddAll(kList(caller.organization, args.Get<OptionalUuid>(0), page_size));
+  const auto after = args.Get<OptionalUuid>(0);
+  if (after && kExists(*after, caller.organization).empty()) throw Error(crm::kNotFound, "import not found");
+  result.AddAll(kList(caller.organization, after, page_size));
   return result.Done();
 }

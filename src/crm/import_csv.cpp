@@ -131,7 +131,7 @@ class CsvSource final : public ImportSource {
   CsvSource(std::string_view csv, const std::optional<pg::Json>& mapping, const pg::Uuid& organization)
       : CsvSource(text::FindCsvLayout(csv)) {
     if (text::HasEndOfCopy(csv)) {
-      throw Error(ERRCODE_BAD_COPY_FILE_FORMAT, "a line of the CSV is nothing but \\.")
+      throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "a line of the CSV is nothing but \\.")
           .Hint("Take the line out: COPY would end there.");
     }
     while (Read()) {
@@ -161,7 +161,7 @@ class CsvSource final : public ImportSource {
     } catch (const pg::Error& error) {
       if (error.sqlstate() != ERRCODE_BAD_COPY_FILE_FORMAT) throw;
       const ErrorData& data = error.data();
-      throw Error(ERRCODE_BAD_COPY_FILE_FORMAT, data.message)
+      throw Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string("the CSV can't be read: ") + data.message)
           .Detail("In row " + std::to_string(number_ + 1) + " or later.")
           .Hint(data.hint != nullptr ? data.hint : "");
     }

@@ -49,8 +49,8 @@ class ImportSource {
 std::unique_ptr<ImportSource> ReadJsonRows(pg::Json rows);
 
 // The records of CSV with a header. `mapping` is the one of import_leads_csv. Needs a lock on leads. Throws
-// 22023 for a header that nothing is known by, a mapping of what isn't there or to what isn't there; 22P04 as
-// it reads what is no CSV. `csv` must outlive the source.
+// 22023 for a header that nothing is known by, a mapping of what isn't there or to what isn't there, and for
+// what is no CSV, as it comes to it. `csv` must outlive the source.
 std::unique_ptr<ImportSource> ReadCsvRows(std::string_view csv, const std::optional<pg::Json>& mapping,
                                           const pg::Uuid& organization);
 
