@@ -149,9 +149,20 @@ endif
 deps:
 	@scripts/deps
 
-test: deps
-	@$(MAKE) --no-print-directory all
-	test/run
+# A version that neither this machine nor its package sources have is tested in a root of the release that has it.
+test:
+	@if [ '$(FOUND)' != '$(PG)' ] && scripts/root needed; then scripts/root run make test; \
+	else scripts/deps && $(MAKE) --no-print-directory all && test/run; fi
+
+# pg_upgrade of a cluster full of rows, FROM one version TO another.
+FROM := 15
+TO   := 17
+.PHONY: test-pg-upgrade
+test-pg-upgrade:
+	@unset PG_CONFIG; export PG=$(TO); \
+	if scripts/root needed; then scripts/root beside $(FROM) && scripts/root run make test-pg-upgrade FROM=$(FROM) TO=$(TO); \
+	else $(MAKE) --no-print-directory all PG=$(FROM) && $(MAKE) --no-print-directory all PG=$(TO) && \
+	  FROM=$(FROM) TO=$(TO) test/pg_upgrade; fi
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -178,10 +189,14 @@ installcheck:
 CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14 clang-format) clang-format)
 FORMATTED = $(shell find src test $(wildcard bench) -name '*.cpp' -o -name '*.hpp')
 
-format:
+.PHONY: format-deps
+format-deps:
+	@scripts/deps format
+
+format: format-deps
 	$(CLANG_FORMAT) -i $(FORMATTED)
 
-format-check:
+format-check: format-deps
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 
 # A server's data lies under build/ too: it is stopped before that goes.
@@ -189,6 +204,7 @@ clean: destroy-servers
 .PHONY: destroy-servers
 destroy-servers:
 	@for v in $(notdir $(wildcard build/[0-9]*)); do PG=$$v PG_CONFIG= scripts/server destroy --all; done
+	@[ -z '$(wildcard build/root-*)' ] || scripts/root remove --all
 	rm -rf build
 
 help:
@@ -196,6 +212,8 @@ help:
 	@echo 'make deps            install the Debian packages that are missing'
 	@echo 'make install         install into the directories of $(or $(PG_CONFIG),pg_config); DESTDIR; also uninstall'
 	@echo 'make test            build and run all the tests on a private server; test/run takes suites and files'
+	@echo 'make test PG=18      the same on another version, in a Debian of its own if need be (scripts/root)'
+	@echo 'make test-pg-upgrade  pg_upgrade a cluster full of rows, FROM=15 TO=17'
 	@echo 'make installcheck    run the SQL tests on the server that PGHOST, PGPORT, ... say'
 	@echo 'make demo, stop      a private server with data to look at'
 	@echo 'make bench, bench-match    measure speed (SCALE=...) and quality of the match'
