@@ -61,6 +61,10 @@ $(OUT)/obj/mail/%.o: COPT += $(MAIL_CFLAGS)
 
 -include $(OBJECTS:.o=.d)
 
+# PGXS has a VERSION too, the server's.
+$(OUT)/obj/crm/installation.o: COPT += -DKVCRM_VERSION='"$(SCRIPT:$(OUT)/kvcrm--%.sql=%)"'
+$(OUT)/obj/crm/installation.o: kvcrm.control
+
 # A module exports what its SQL names and nothing else: its C++, and the templates it instantiates, must not mix
 # with those of another library in the same server.
 $(OUT)/kvcrm.exports: $(SCRIPT) $(UPDATES) $(DATA) scripts/sql-symbols

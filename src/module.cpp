@@ -2,6 +2,7 @@
 #include "crm/drop_guard.hpp"
 #include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
+#include "crm/installation.hpp"
 #include "pg/error.hpp"
 #include "text/phone.hpp"
 
@@ -16,6 +17,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
   kvcrm::crm::DefineSettings();
   kvcrm::crm::GuardDrops();
+  kvcrm::crm::CheckVersionOnEntry();
   kvcrm::pg::Error::SetRewording(kvcrm::crm::RewordDuplicate);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("kvcrm");

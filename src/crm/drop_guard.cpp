@@ -82,7 +82,7 @@ void crm::GuardDrops() {
 
 // Event trigger before the commands that can drop the extension. It has done its work once it is called: the
 // module is loaded.
-KVCRM_FUNCTION(guard_drop) {
+KVCRM_TIMELESS_FUNCTION(guard_drop) {
   if (!CALLED_AS_EVENT_TRIGGER(args.call()))
     throw Error(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
                 "guard_drop is a function for event triggers");

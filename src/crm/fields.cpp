@@ -472,7 +472,7 @@ KVCRM_FUNCTION(custom_field_definitions_before) {
 
 // Trigger after each row of custom_field_definitions, while a dump is restored too: every backend reads the
 // definitions anew once the change is committed, this one at once.
-KVCRM_FUNCTION(custom_field_definitions_after) {
+KVCRM_TIMELESS_FUNCTION(custom_field_definitions_after) {
   const pg::TriggerCall call(args);
   const Oid table = RelationGetRelid(call.table());
   pg::Call([table] { CacheInvalidateRelcacheByRelid(table); });
@@ -481,7 +481,7 @@ KVCRM_FUNCTION(custom_field_definitions_after) {
 }
 
 // field_fits(value jsonb, type text, options text[]) -> boolean. Errors: 22023 for an unknown type.
-KVCRM_FUNCTION(field_fits) {
+KVCRM_TIMELESS_FUNCTION(field_fits) {
   const std::optional<FieldType> type = TypeNamed(args.Require<std::string>(1, "type"));
   if (!type) throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "type is none of a field");
   if (args.IsNull(0)) return args.Return(true);

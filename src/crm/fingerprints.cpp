@@ -277,7 +277,7 @@ KVCRM_FUNCTION(customer_fingerprints_after) {
 }
 
 // derivation_version() -> int: the version of the rules by which this module derives fingerprints.
-KVCRM_FUNCTION(derivation_version) { return args.Return(crm::kDerivationVersion); }
+KVCRM_TIMELESS_FUNCTION(derivation_version) { return args.Return(crm::kDerivationVersion); }
 
 // refresh_derived(batch, organization_id) -> int. Derives up to `batch` fingerprints anew that older rules
 // made, and returns how many; 0 = none are left. The system without an organization does them all in turn.

@@ -343,7 +343,7 @@ using namespace kvcrm;
 
 // search_keys(organization_id uuid, search_text text) -> bigint[]: the keys of the search index. Immutable:
 // what it returns for a text changes only together with a rebuild of that index.
-KVCRM_FUNCTION(search_keys) {
+KVCRM_TIMELESS_FUNCTION(search_keys) {
   const auto organization = args.Require<pg::Uuid>(0, "organization_id");
   if (args.IsNull(1)) pg::Args::RaiseMissing("search_text");
   const pg::Value text{args.call()->args[1].value, false};

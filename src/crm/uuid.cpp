@@ -49,4 +49,4 @@ pg::Uuid NewUuid() {
 }  // namespace kvcrm::crm
 
 // uuid_v7() -> uuid: a new time-ordered identifier.
-KVCRM_FUNCTION(uuid_v7) { return args.Return(kvcrm::crm::NewUuid()); }
+KVCRM_TIMELESS_FUNCTION(uuid_v7) { return args.Return(kvcrm::crm::NewUuid()); }

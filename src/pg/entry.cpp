@@ -12,6 +12,8 @@ namespace kvcrm::pg {
 
 namespace {
 
+void (*entry_check)() = nullptr;
+
 // What has to be reported once the catch block is left; plain, so that a longjmp over it is harmless.
 struct Pending {
   ErrorData* postgres_error = nullptr;
@@ -53,29 +55,11 @@ void HideRow(ErrorData& error) {
   pg_unreachable();
 }
 
-}  // namespace
-
-Datum Args::ReturnRow(Datum row) {
-  const MemoryContext current = MemoryContextSwitchTo(context_);
-  const Datum copy = Call([&] { return datumCopy(row, false, -1); });
-  MemoryContextSwitchTo(current);
-  call_->isnull = false;
-  return copy;
-}
-
-Datum Args::Copy(Value value) {
-  if (value.is_null) return value.datum;
-  return Call([&] { return datumCopy(value.datum, false, -1); });
-}
-
-void Args::RaiseMissing(const char* name) {
-  throw kvcrm::Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string(name) + " is required");
-}
-
-Datum Enter(FunctionCallInfo call, Body body) {
+Datum Guard(FunctionCallInfo call, Body body, void (*check)()) {
   Pending pending;
   const MemoryContext context = CurrentMemoryContext;
   try {
+    if (check != nullptr) check();
     Args args(call);
     return body(args);
   } catch (Error& error) {
@@ -97,5 +81,29 @@ Datum Enter(FunctionCallInfo call, Body body) {
   }
   Report(pending);
 }
+
+}  // namespace
+
+Datum Args::ReturnRow(Datum row) {
+  const MemoryContext current = MemoryContextSwitchTo(context_);
+  const Datum copy = Call([&] { return datumCopy(row, false, -1); });
+  MemoryContextSwitchTo(current);
+  call_->isnull = false;
+  return copy;
+}
+
+Datum Args::Copy(Value value) {
+  if (value.is_null) return value.datum;
+  return Call([&] { return datumCopy(value.datum, false, -1); });
+}
+
+void Args::RaiseMissing(const char* name) {
+  throw kvcrm::Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string(name) + " is required");
+}
+
+void SetEntryCheck(void (*check)()) { entry_check = check; }
+
+Datum Enter(FunctionCallInfo call, Body body) { return Guard(call, body, entry_check); }
+Datum EnterUnchecked(FunctionCallInfo call, Body body) { return Guard(call, body, nullptr); }
 
 }  // namespace kvcrm::pg

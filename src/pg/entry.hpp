@@ -64,13 +64,24 @@ class Args {
 using Body = Datum (*)(Args&);
 
 Datum Enter(FunctionCallInfo call, Body body);
+Datum EnterUnchecked(FunctionCallInfo call, Body body);
+
+// Names what Enter calls before every body: it throws when the SQL of this database isn't what the module was
+// made for.
+void SetEntryCheck(void (*check)());
 
 }  // namespace kvcrm::pg
 
-#define KVCRM_FUNCTION(name)                                                                 \
+#define KVCRM_DEFINE_FUNCTION(name, enter)                                                   \
   static Datum name##_body(kvcrm::pg::Args& args);                                           \
   extern "C" {                                                                               \
   PG_FUNCTION_INFO_V1(name);                                                                 \
-  PGDLLEXPORT Datum name(PG_FUNCTION_ARGS) { return kvcrm::pg::Enter(fcinfo, name##_body); } \
+  PGDLLEXPORT Datum name(PG_FUNCTION_ARGS) { return kvcrm::pg::enter(fcinfo, name##_body); } \
   }                                                                                          \
   static Datum name##_body([[maybe_unused]] kvcrm::pg::Args& args)
+
+#define KVCRM_FUNCTION(name) KVCRM_DEFINE_FUNCTION(name, Enter)
+
+// A function that does right with the SQL of every version, older or newer than the module: what defaults,
+// indexes, event triggers and checks of an installation call while an update waits.
+#define KVCRM_TIMELESS_FUNCTION(name) KVCRM_DEFINE_FUNCTION(name, EnterUnchecked)
