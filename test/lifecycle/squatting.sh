@@ -45,6 +45,26 @@ is "$(answer "$db" "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = '
                          + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'kvcrm'::regnamespace AND has_function_privilege('$squatter', oid, 'EXECUTE'))")" 0 \
   'what they say is taken back too'
 
+# Rights that the installing role gives on whatever it creates, mostly to roles of another application.
+# shellcheck disable=SC2016
+given="SELECT string_agg(x.name || ' ' || x.privilege_type, ', ') FROM
+    (SELECT c.oid::regclass::text AS name, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'kvcrm'::regnamespace AND a.grantee <> c.relowner
+     UNION ALL SELECT p.oid::regprocedure::text, a.privilege_type FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'kvcrm'::regnamespace AND a.grantee <> p.proowner
+     UNION ALL SELECT 'schema', a.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'kvcrm' AND a.grantee <> n.nspowner) x"
+for place in '' 'IN SCHEMA kvcrm'; do
+  install "default privileges ${place:-everywhere}" '' 'CREATE SCHEMA kvcrm' "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON TABLES TO $squatter WITH GRANT OPTION" \
+    "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON FUNCTIONS TO $squatter" "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON TABLES TO PUBLIC" "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON FUNCTIONS TO PUBLIC"
+  is "$(answer "$db" "$given")" '' 'give nobody anything on what is installed'
+  # An update creates objects too.
+  new_database
+  psql -X -q -d "$db" -c "CREATE EXTENSION kvcrm VERSION '1.0.0'" -c "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON TABLES TO $squatter" \
+    -c "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON FUNCTIONS TO $squatter" -c 'ALTER EXTENSION kvcrm UPDATE' > "$scratch/out" 2>&1
+  is "$(answer "$db" "$given")" '' 'nor what an update adds'
+done
+install 'a schema that is for all by default' 42501 "ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO $squatter"
+install 'a schema that all may use by default' '' 'ALTER DEFAULT PRIVILEGES GRANT USAGE, CREATE ON SCHEMAS TO PUBLIC'
+is "$(answer "$db" "$given")" '' 'and then may not'
+
 new_database "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
 refused 'an encoding other than UTF8' 0A000
 

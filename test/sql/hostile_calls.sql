@@ -25,11 +25,11 @@ BEGIN
         WHEN argument = 'organization_id' THEN test.any_of('NULL', 'NULL', quote_literal(test.id('a')), quote_literal(test.id('b'))) || '::uuid'
         WHEN argument = 'converted' OR random() < 0.05 AND argument = 'lead_id' THEN quote_literal(test.id('converted')) || '::uuid'
         WHEN type = 'uuid'::regtype AND (argument LIKE '%lead_id' OR argument = 'survivor_id') THEN lead || '::uuid'
-        WHEN argument LIKE '%stage_id' OR argument = 'move_leads_to' THEN quote_literal(test.stage(test.any_of('a', 'a', 'a', 'b'), 1 + floor(random() * 5)::int)) || '::uuid'
-        WHEN argument = 'activity_id' THEN quote_literal((SELECT id FROM kvcrm.lead_activities WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'quote_id' THEN quote_literal((SELECT id FROM kvcrm.quotes WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'customer_id' THEN quote_literal((SELECT id FROM kvcrm.customers WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
-        WHEN argument = 'merge_id' THEN quote_literal((SELECT id FROM kvcrm.lead_merges WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument LIKE '%stage_id' OR argument = 'move_leads_to' THEN quote_nullable(test.stage(test.any_of('a', 'a', 'a', 'b'), 1 + floor(random() * 5)::int)) || '::uuid'
+        WHEN argument = 'activity_id' THEN quote_nullable((SELECT id FROM kvcrm.lead_activities WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'quote_id' THEN quote_nullable((SELECT id FROM kvcrm.quotes WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'customer_id' THEN quote_nullable((SELECT id FROM kvcrm.customers WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
+        WHEN argument = 'merge_id' THEN quote_nullable((SELECT id FROM kvcrm.lead_merges WHERE id NOT IN (SELECT id FROM test.secret_ids) ORDER BY random() LIMIT 1)) || '::uuid'
         WHEN type = 'uuid[]'::regtype THEN format('ARRAY[%s, %s]::uuid[]', quote_literal(test.id('own' || 1 + floor(random() * 5)::int)), lead)
         WHEN type = 'uuid'::regtype AND argument ~ 'user|assign|owner' THEN person || '::uuid'
         WHEN argument = 'role_slug' THEN quote_literal(test.any_of('owner', 'admin', 'sales_manager', 'sales_team'))

@@ -182,7 +182,7 @@ BEGIN
     item := CASE
         WHEN random() < 0.06 THEN 'NULL'
         WHEN element IS NOT NULL AND element <> 0 THEN
-            test.any_of('NULL', '''{}''', '''{NULL}''', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[2, 2])', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[2], ARRAY[-7])', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[3000])',
+            test.any_of('NULL', '''{}''', '''{NULL}''', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[2, 2])', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[2], ARRAY[-7])', 'array_fill(' || test.some_value(element) || '::' || element || ', ARRAY[300])',
                 'ARRAY[' || test.some_value(element) || ']', 'ARRAY[' || test.some_value(element) || ', ' || test.some_value(element) || ']', 'ARRAY[' || test.some_value(element) || ', ' || test.some_value(element) || ', NULL]',
                 CASE WHEN element = 'text'::regtype THEN quote_literal(test.any_of('{converted}', '{merged,deleted,converted}', '{leads:read_all}', '{*:*}', '{x}', '{name}', '{custom_fields.note}')) ELSE '''{}''' END)
         WHEN type = 'uuid'::regtype THEN quote_literal(test.some_id())
