@@ -20,9 +20,9 @@ AS $$
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
                         'lead_stage_transitions', 'lead_sources', 'custom_field_definitions', 'leads', 'lead_stage_history',
                         'lead_activities', 'customers', 'customer_contacts', 'quotes', 'activity_logs',
-                        'duplicate_pairs', 'lead_imports']) AS t (name)
+                        'duplicate_pairs', 'lead_imports', 'scoring_rules']) AS t (name)
     UNION ALL
-    SELECT 'table', 'kvcrm.custom_field_definitions', 'DELETE', NULL
+    SELECT 'table', 'kvcrm.' || t.name, 'DELETE', NULL FROM unnest(ARRAY['custom_field_definitions', 'scoring_rules']) AS t (name)
     UNION ALL
     SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
       FROM (VALUES
@@ -38,6 +38,7 @@ AS $$
         ('custom_field_definitions',
             'organization_id entity key name type required required_from_stage_id options order_index',
             'name type required required_from_stage_id options order_index'),
+        ('scoring_rules', 'organization_id field operator value points', 'field operator value points'),
         ('leads', 'organization_id name email phone company position inn source stage_id assigned_to estimated_value'
             || ' currency custom_fields',
             'name email phone company position inn source stage_id assigned_to estimated_value currency custom_fields'
@@ -149,6 +150,11 @@ AS $$
            'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
      WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
         OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
+    UNION ALL
+    SELECT format('leads of %s are scored by rules that changed since %s', o.name, s.stale_since),
+           format('SELECT kvcrm.rescore_leads(10000, organization_id => %L); until it returns 0.', o.id)
+      FROM kvcrm.scoring_states s JOIN kvcrm.organizations o ON o.id = s.organization_id
+     WHERE s.stale_since IS NOT NULL
 $$;
 COMMENT ON FUNCTION kvcrm.check_installation() IS
     'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, a guard that is off, derived rows that are out of date. No rows = all is well.';

@@ -4,6 +4,7 @@
 #include "crm/leads.hpp"
 #include "crm/members.hpp"
 #include "crm/rows.hpp"
+#include "crm/scoring.hpp"
 #include "pg/security.hpp"
 
 using namespace kvcrm;
@@ -27,6 +28,12 @@ const pg::Statement<pg::Uuid, pg::Uuid> kFind{"activities.find",
                                               "SELECT lead_id, created_by, assigned_to FROM "
                                               "kvcrm.lead_activities WHERE id = $1 AND organization_id = $2"
                                               " FOR UPDATE"};
+
+// Where scores count activities, the lead is written next: its lock comes first, as in a merge.
+const pg::Statement<pg::Uuid, pg::Uuid> kLockLeadOf{
+    "activities.lock_lead_of",
+    "SELECT FROM kvcrm.leads l WHERE l.organization_id = $2 AND l.id = (SELECT a.lead_id FROM"
+    " kvcrm.lead_activities a WHERE a.id = $1 AND a.organization_id = $2) FOR NO KEY UPDATE"};
 
 // As the foreign key will; $1 may have been merged away while this waited for the lock.
 const pg::Statement<pg::Uuid, pg::Uuid> kMergedInto{
@@ -87,6 +94,7 @@ Found FindActivity(const pg::Uuid& id, const OptionalUuid& given, Permission eve
   for (const crm::Caller& caller : callers) {
     if (!caller.is_member) continue;
     const pg::Uuid& organization = caller.organization;
+    if (crm::ScoringOf(organization)->counts_activities) kLockLeadOf(id, organization);
     const pg::Rows rows = kFind(id, organization);
     if (rows.empty()) continue;
     const auto lead_id = rows.Get<pg::Uuid>(0, 0);

@@ -57,6 +57,8 @@ const pg::Statement<pg::Uuid, std::string> kNamed{
     "fields.named",
     "SELECT 'the rules for moves' WHERE EXISTS (SELECT 1 FROM kvcrm.lead_stage_transitions t"
     "   WHERE t.organization_id = $1 AND 'custom_fields.' || $2 = ANY (t.required_fields))"
+    " UNION ALL SELECT 'a scoring rule' WHERE EXISTS (SELECT 1 FROM kvcrm.scoring_rules r"
+    "   WHERE r.organization_id = $1 AND r.field = 'custom_fields.' || $2)"
     " UNION ALL SELECT 'the setting conversion_required' FROM kvcrm.organizations o"
     "   WHERE o.id = $1 AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CASE"
     "       WHEN jsonb_typeof(o.settings -> 'conversion_required') = 'array'"
@@ -104,24 +106,6 @@ std::optional<FieldType> TypeNamed(std::string_view name) {
   return static_cast<FieldType>(found - std::begin(kTypeNames));
 }
 
-// YYYY-MM-DD, a day of the Gregorian calendar.
-bool IsDay(std::string_view text) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
-  const auto number = [&](std::size_t start, std::size_t size) {
-    int value = 0;
-    for (const char c : text.substr(start, size)) {
-      if (c < '0' || c > '9') return -1;
-      value = value * 10 + (c - '0');
-    }
-    return value;
-  };
-  const int year = number(0, 4), month = number(5, 2), day = number(8, 2);
-  if (year < 1 || month < 1 || month > 12 || day < 1) return false;
-  constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-  return day <= kDays[month - 1] + static_cast<int>(month == 2 && leap);
-}
-
 bool Fits(const pg::JsonMember& value, FieldType type, const std::vector<std::string>& options) {
   if (value.kind == Kind::kMissing || value.kind == Kind::kNull) return true;
   switch (type) {
@@ -130,7 +114,7 @@ bool Fits(const pg::JsonMember& value, FieldType type, const std::vector<std::st
     case FieldType::kBoolean:
       return value.kind == Kind::kBoolean;
     case FieldType::kDate:
-      return value.kind == Kind::kString && IsDay(value.text);
+      return value.kind == Kind::kString && crm::IsDay(value.text);
     case FieldType::kSelect:
       return value.kind == Kind::kString &&
              std::find(options.begin(), options.end(), value.text) != options.end();
@@ -291,6 +275,23 @@ bool IsRequiredIn(const Field& field, const Pipeline& pipeline, const pg::Uuid& 
   const Stage* here = pipeline.Find(stage);
   const Stage* from = pipeline.Find(*field.required_from);
   return here != nullptr && from != nullptr && here->outcome != "lost" && from < here;
+}
+
+bool IsDay(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  const auto number = [&](std::size_t start, std::size_t size) {
+    int value = 0;
+    for (const char c : text.substr(start, size)) {
+      if (c < '0' || c > '9') return -1;
+      value = value * 10 + (c - '0');
+    }
+    return value;
+  };
+  const int year = number(0, 4), month = number(5, 2), day = number(8, 2);
+  if (year < 1 || month < 1 || month > 12 || day < 1) return false;
+  constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+  return day <= kDays[month - 1] + static_cast<int>(month == 2 && leap);
 }
 
 std::optional<std::string_view> CustomFieldKey(std::string_view field) {

@@ -32,6 +32,9 @@ std::shared_ptr<const Fields> FieldsOf(FieldEntity entity, const pg::Uuid& organ
 // that is named itself.
 bool IsRequiredIn(const Field& field, const Pipeline& pipeline, const pg::Uuid& stage);
 
+// Whether a text is a day that exists, YYYY-MM-DD.
+bool IsDay(std::string_view text);
+
 // Whether a value says something: neither missing nor null nor a blank text.
 bool IsFilled(const pg::JsonMember& value);
 

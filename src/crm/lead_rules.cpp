@@ -20,6 +20,7 @@
 #include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
+#include "crm/scoring.hpp"
 #include "crm/stages.hpp"
 #include "pg/json.hpp"
 #include "pg/memo.hpp"
@@ -134,6 +135,7 @@ class LeadWrite {
     if (old_) ReleaseFromInactive();
     DeriveBlocks();
     if (old_) Stamp();
+    Score();
   }
 
  private:
@@ -454,6 +456,18 @@ class LeadWrite {
     const auto assignee = holder->Get<OptionalUuid>(at_[crm::kAssignedTo]);
     AsOwner(
         [&] { crm::RaiseDuplicate(Caller(), block == crm::kBlockEmail ? "email" : "phone", id, assignee); });
+  }
+
+  void Score() {
+    if (crm::ScoresGiven::Active()) return;
+    const std::shared_ptr<const crm::Scoring> scoring = crm::ScoringOf(organization_);
+    if (!scoring->in_use) return;
+    crm::ActivityFacts activities;
+    if (old_ && scoring->counts_activities) {
+      activities = AsOwner([&] { return crm::ReadActivityFacts(organization_, Get<pg::Uuid>(crm::kId)); });
+    }
+    const std::int32_t score = crm::ScoreOf(*scoring, {row_, at_, activities, crm::Now()});
+    if (Get<std::int32_t>(crm::kScore) != score) Set(crm::kScore, score);
   }
 
   void Stamp() {

@@ -98,9 +98,11 @@ JsonMember MakeMember(const JsonbValue* found) {
       break;
     case jbvNumeric:
       member.kind = JsonMember::Kind::kNumber;
+      member.number.value = NumericGetDatum(found->val.numeric);
       break;
     case jbvBool:
       member.kind = JsonMember::Kind::kBoolean;
+      member.boolean = found->val.boolean;
       break;
     default:
       member.kind = JsonMember::Kind::kObject;
@@ -164,6 +166,28 @@ JsonMember FindMember(Json object, std::string_view key) {
     return getKeyJsonValueFromContainer(&jsonb->root, key.data(), static_cast<int>(key.size()), nullptr);
   });
   return found == nullptr ? JsonMember{} : MakeMember(found);
+}
+
+std::vector<Json> Elements(Json array) {
+  struct Found {
+    Datum* values;
+    int count;
+  };
+  const Found found = Call([&] {
+    Found elements{nullptr, 0};
+    Jsonb* jsonb = DatumGetJsonbP(array.value);
+    if (!JB_ROOT_IS_ARRAY(jsonb) || JB_ROOT_IS_SCALAR(jsonb)) return elements;
+    elements.count = static_cast<int>(JB_ROOT_COUNT(jsonb));
+    elements.values = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<Size>(elements.count + 1)));
+    for (int i = 0; i < elements.count; ++i) {
+      JsonbValue* value = getIthJsonbValueFromContainer(&jsonb->root, static_cast<uint32>(i));
+      elements.values[i] = JsonbPGetDatum(JsonbValueToJsonb(value));
+    }
+    return elements;
+  });
+  std::vector<Json> elements;
+  for (int i = 0; i < found.count; ++i) elements.push_back({found.values[i]});
+  return elements;
 }
 
 std::vector<std::pair<std::string, JsonMember>> Members(Json object) {

@@ -26,7 +26,9 @@ struct JsonMember {
   enum class Kind { kMissing, kNull, kString, kNumber, kBoolean, kObject, kArray };
   Kind kind = Kind::kMissing;
   std::string text;  // of a string
-  Json value;        // of an object
+  Json value;        // of an object or array
+  Decimal number;    // of a number; lives where the JSON does
+  bool boolean = false;
 };
 bool IsJsonObject(Json value);
 bool IsEmptyObject(Json value);
@@ -36,6 +38,9 @@ std::string QuoteJson(const std::string& text);
 Json MergeObjects(Json a, Json b);
 JsonMember AsMember(Json value);
 JsonMember FindMember(Json object, std::string_view key);
+
+// The elements of an array; none of anything else.
+std::vector<Json> Elements(Json array);
 
 // All values of an object with their keys; none of anything else.
 std::vector<std::pair<std::string, JsonMember>> Members(Json object);

@@ -100,6 +100,16 @@ std::optional<std::string> ToE164(std::string_view raw, std::string_view region)
   return slot.number;
 }
 
+std::optional<std::string> CountryOf(std::string_view e164) {
+  PhoneNumber number;
+  if (Library().Parse(std::string(e164), "ZZ", &number) != PhoneNumberUtil::NO_PARSING_ERROR)
+    return std::nullopt;
+  std::string country;
+  Library().GetRegionCodeForNumber(number, &country);
+  if (country.size() != 2 || country == "ZZ") return std::nullopt;
+  return country;
+}
+
 bool IsKnownRegion(std::string_view region) {
   static const std::set<std::string, std::less<>> regions = [] {
     std::set<std::string> supported;

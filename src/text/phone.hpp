@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxPhoneInput = 250;
 // input.
 std::optional<std::string> ToE164(std::string_view raw, std::string_view region);
 
+// The country (ISO 3166-1 alpha-2) of a number in E.164; nullopt for numbers of no country, such as +800.
+std::optional<std::string> CountryOf(std::string_view e164);
+
 // Whether libphonenumber has a numbering plan for `region` (upper case).
 bool IsKnownRegion(std::string_view region);
 

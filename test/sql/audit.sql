@@ -30,7 +30,8 @@ INSERT INTO test.tables VALUES
     (9, 'activity', 'lead_activities', 'organization_id, lead_id, type, title', 'test.id(''a''), (SELECT l.id FROM kvcrm.leads l WHERE l.name = ''L'' || i), ''note'', ''A''', 'title = title || ''!'''),
     (10, 'customer', 'customers', 'organization_id, name', 'test.id(''a''), ''C'' || i', 'company = ''АО'''),
     (11, 'contact', 'customer_contacts', 'organization_id, customer_id, name', 'test.id(''a''), (SELECT c.id FROM kvcrm.customers c WHERE c.name = ''C'' || i), ''P''', '"position" = ''x'''),
-    (12, 'field', 'custom_field_definitions', 'organization_id, entity, key, type', 'test.id(''a''), ''quote'', ''f'' || i, ''text''', 'name = name || ''!''');
+    (12, 'field', 'custom_field_definitions', 'organization_id, entity, key, type', 'test.id(''a''), ''quote'', ''f'' || i, ''text''', 'name = name || ''!'''),
+    (13, 'scoring_rule', 'scoring_rules', 'organization_id, field, operator, value, points', 'test.id(''b''), ''source'', ''eq'', ''"x"'', i', 'points = points + 1');
 CREATE TABLE test.results (n int, entity text, step text, logs text, entities uuid[], rows uuid[]);
 DO $$
 DECLARE

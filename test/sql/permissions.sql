@@ -100,6 +100,7 @@ INSERT INTO kvcrm.lead_activities (id, organization_id, lead_id, type, title, cr
 SELECT t.id(prefix || '_' || who), t.id('north'), t.id('own_' || who), 'task', prefix, t.id('far'), CASE prefix WHEN 'mine' THEN t.id(who) ELSE t.id('far') END
   FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who, unnest(ARRAY['mine', 'theirs']) AS prefix;
 INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES (t.id('north'), 'quote', 'terms', 'text'), (t.id('south'), 'quote', 'terms', 'text');
+INSERT INTO kvcrm.scoring_rules (organization_id, field, operator, value, points) VALUES (t.id('north'), 'source', 'eq', '"website"', 1), (t.id('south'), 'source', 'eq', '"website"', 1);
 INSERT INTO kvcrm.customers (id, organization_id, name) VALUES (t.id('customer'), t.id('north'), 'Customer'), (t.id('customer_south'), t.id('south'), 'Customer');
 INSERT INTO kvcrm.customer_contacts (id, organization_id, customer_id, name) VALUES (t.id('contact'), t.id('north'), t.id('customer'), 'Contact');
 -- A quote on each lead of one's own, one on somebody else's.
@@ -200,6 +201,14 @@ x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:
 ('INSERT INTO kvcrm.custom_field_definitions (entity, key, type) VALUES (''quote'', ''x'', ''text'')', '{fields:manage}', '{}', '42501', '42501', 1, 1),
 ('UPDATE kvcrm.custom_field_definitions SET name = ''x''', '{fields:manage}', '{}', 0, 0, 1, 1),
 ('DELETE FROM kvcrm.custom_field_definitions', '{fields:manage}', '{}', 0, 0, 1, 1),
+-- scoring
+('SELECT FROM kvcrm.scoring_rules', NULL, NULL, 1, 1, 1, 1),
+('INSERT INTO kvcrm.scoring_rules (field, operator, value, points) VALUES (''source'', ''eq'', ''"x"'', 1)', '{scoring:manage}', '{}', '42501', '42501', 1, 1),
+('UPDATE kvcrm.scoring_rules SET points = 2', '{scoring:manage}', '{}', 0, 0, 1, 1),
+('DELETE FROM kvcrm.scoring_rules', '{scoring:manage}', '{}', 0, 0, 1, 1),
+('SELECT kvcrm.rescore_leads()', '{scoring:manage}', '{}', '42501', '42501', 1, 1),
+('SELECT kvcrm.explain_score(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
+('SELECT kvcrm.explain_score(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
 ('INSERT INTO kvcrm.lead_sources (slug, name) VALUES (''x'', ''x'')', '{settings:update}', '{}', '42501', '42501', 1, 1),
 ('UPDATE kvcrm.lead_sources SET name = ''x'' WHERE slug = ''other''', '{settings:update}', '{}', 0, 0, 1, 1),
 -- customers
@@ -458,6 +467,9 @@ INSERT INTO t.probes VALUES
 ('INSERT INTO kvcrm.lead_stages (name, organization_id) VALUES (''x'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.lead_stage_transitions (from_stage_id, to_stage_id) SELECT id, {id} FROM kvcrm.lead_stages WHERE name = ''Contacted''', :'south_stage'),
 ('INSERT INTO kvcrm.custom_field_definitions (entity, key, type, organization_id) VALUES (''lead'', ''budget'', ''date'', {id})', t.id('south')),
+('INSERT INTO kvcrm.scoring_rules (field, operator, value, points, organization_id) VALUES (''custom_fields.budget'', ''contains'', ''"x"'', 1, {id})', t.id('south')),
+('SELECT kvcrm.rescore_leads(organization_id => {id})', t.id('south')),
+('SELECT kvcrm.explain_score({id})', t.id('lead_south')),
 ('INSERT INTO kvcrm.lead_sources (slug, name, organization_id) VALUES (''x'', ''x'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.teams (name, organization_id) VALUES (''First'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.roles (slug, name, organization_id) VALUES (''owner'', ''x'', {id})', t.id('south')),
