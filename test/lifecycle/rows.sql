@@ -78,10 +78,11 @@ INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, 
     SELECT s.organization_id, 'lead', d.key, d.type, d.key = 'budget', CASE WHEN d.key = 'budget' THEN s.id END, d.options
       FROM (VALUES ('budget', 'number', '{}'::text[]), ('region', 'select', ARRAY['север', E'"ю\\г"'])) AS d (key, type, options), kvcrm.lead_stages s
      WHERE s.organization_id = pg_temp.id('ru') AND s.order_index = 3;
--- Scores: of leads written before the rules, in the middle of a round, and by them.
+-- Scores, all of them by these rules.
 INSERT INTO kvcrm.scoring_rules (organization_id, field, operator, value, points) VALUES
     (pg_temp.id('ru'), 'custom_fields.budget', 'gt', '20', 30), (pg_temp.id('ru'), 'activities.count', 'exists', 'true', 5), (pg_temp.id('ru'), 'created_at', 'older_than', '"90 days"', -10);
-SELECT kvcrm.rescore_leads(7, pg_temp.id('ru')) \g /dev/null
+SELECT kvcrm.rescore_leads(1000, pg_temp.id('ru')) \g /dev/null
+SELECT kvcrm.rescore_leads(1000, pg_temp.id('ru')) \g /dev/null
 -- Leads that were merged, and a merge that was undone.
 DO $$
 DECLARE

@@ -44,7 +44,7 @@ old_rows_of() {
 # Every row; but when a role was granted the API, and when a row was derived again, are not the same.
 rows_of() {
   local table row
-  for table in $(answer "$1" "SELECT unnest(extconfig)::regclass FROM pg_extension WHERE extname = 'kvcrm' ORDER BY 1::text"); do
+  for table in $(answer "$1" "SELECT t::regclass FROM pg_extension, unnest(extconfig) AS t WHERE extname = 'kvcrm' ORDER BY t::regclass::text"); do
     row=t::text
     [[ $table != kvcrm.api_roles && $table != *_fingerprints ]] || row="to_jsonb(t) - 'updated_at'"
     echo "== $table"
@@ -60,6 +60,7 @@ follow_hints() {
   while IFS='|' read -r problem hint; do
     case $hint in
       SELECT\ kvcrm.grant_api*) answer "$1" "$hint" ;;
+      SELECT\ kvcrm.rescore_leads*) until [[ $(answer "$1" 'SELECT kvcrm.rescore_leads(10000)') == 0 ]]; do :; done ;;
       SELECT\ kvcrm.refresh_derived*) until [[ $(answer "$1" 'SELECT kvcrm.refresh_derived(10000)') == 0 ]]; do :; done ;;
       *) echo "unknown hint: $problem: $hint" ;;
     esac
