@@ -2,6 +2,7 @@
 //
 // BEFORE changes only the row itself (it also runs for an upsert that turns into an update); history and
 // fingerprints are written AFTER the statement, in bulk.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -307,7 +308,9 @@ class LeadWrite {
     if (IsRuledMove()) ObeyMoveRule(*stage);
     if (stage->outcome != "lost" && !Changed(crm::kLostReason)) Set(crm::kLostReason, OptionalText{});
     RequireLostReason(stage);
-    Set(crm::kStageEnteredAt, crm::Now());
+    // A transaction that began before the last move committed doesn't enter before it.
+    Set(crm::kStageEnteredAt,
+        pg::Timestamp{std::max(crm::Now().value, old_->Get<pg::Timestamp>(at_[crm::kStageEnteredAt]).value)});
     if (!Changed(crm::kBoardRank)) Set(crm::kBoardRank, crm::RankAtEnd());
     if (stage->is_qualified && IsNull(crm::kQualifiedAt)) Set(crm::kQualifiedAt, crm::Now());
   }
