@@ -168,6 +168,11 @@ KVCRM_FUNCTION(customers_after) {
   const pg::Row* before = old ? &*old : nullptr;
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
+  // What it got from leads too: the next conversion must find a live owner, or become one.
+  if (!row.IsNull(at[kCDeletedAt]) && old && old->IsNull(at[kCDeletedAt])) {
+    kReleaseAll(customer, organization);
+    return call.Done();
+  }
   // In sorted order of kinds, as conversions do, so that two writers can't wait for each other.
   FollowIdentity(row, before, at[kCEmail], at[kCDeletedAt], "email", organization, customer);
   FollowIdentity(row, before, at[kCInn], at[kCDeletedAt], "inn", organization, customer);
