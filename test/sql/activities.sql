@@ -1,4 +1,5 @@
 -- Activities: calls, meetings, e-mails, tasks and notes on a lead.
+-- inconsistent: a lead is deleted for good, its customer stays
 \ir include/two_organizations.sql
 
 SELECT test.keep('lead', id) FROM kvcrm.create_lead('Лид', assigned_to => test.id('rep'), organization_id => test.id('a'));

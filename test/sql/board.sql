@@ -1,4 +1,5 @@
 -- The board, its columns, the report, and the administration of stages.
+-- inconsistent: stage_entered_at is set by hand
 \ir include/two_organizations.sql
 
 -- `head` reads a team's leads, of which `mate` is; `watcher` may read no leads.

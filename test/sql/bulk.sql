@@ -1,4 +1,5 @@
 -- Bulk functions: every id answered in order, a refused lead doesn't undo the others, what ends a call; the work of those who are suspended.
+-- inconsistent: leads are merged by hand
 \ir include/two_organizations.sql
 
 CREATE FUNCTION test.leads(n int, prefix text, assignee text DEFAULT NULL) RETURNS void LANGUAGE sql AS $$

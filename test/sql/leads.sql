@@ -1,4 +1,5 @@
 -- Leads: what holds whichever way one is written, and the functions on one lead.
+-- inconsistent: INNs are written while the check is off
 \ir include/two_organizations.sql
 
 -- --- ways of writing ---

@@ -1,4 +1,5 @@
 -- list_leads and count_leads: filters, sorts and their paging, scopes, search.
+-- inconsistent: leads are merged and deleted by hand
 \ir include/two_organizations.sql
 
 -- A team in a: lead of it is `head` (own and team), `mate` is in it; `rep` is not. `watcher` may read nothing of leads.

@@ -1,4 +1,5 @@
 -- Merging leads, previewing it and taking it back.
+-- inconsistent: pairs are decided by hand
 \ir include/two_organizations.sql
 
 CREATE FUNCTION test.lead(handle text, fields jsonb DEFAULT '{}', organization text DEFAULT 'a') RETURNS void LANGUAGE sql AS $$

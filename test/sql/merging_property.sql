@@ -1,6 +1,7 @@
 -- Any sequence of merges, undone in reverse order, restores the tables exactly: all columns but version and
 -- updated_at, and the log. Random leads, activities, pairs, quotes, stays and rows of a host; chains included.
 -- SEED=0.123 repeats a run.
+-- inconsistent: pairs are decided by hand
 \ir include/two_organizations.sql
 \getenv seed SEED
 \if :{?seed}

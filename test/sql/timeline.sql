@@ -1,4 +1,5 @@
 -- lead_timeline: one stream, nothing twice, nothing lost between pages.
+-- inconsistent: a lead is written without triggers
 \ir include/two_organizations.sql
 
 CREATE FUNCTION test.timeline(who text, arguments text DEFAULT '') RETURNS text[] LANGUAGE sql AS $$

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Sessions do everything at random (stress.sql) on a server of their own, which is treated badly meanwhile: backends are
+# terminated and killed, the whole server is stopped at once and started again. Whatever a client was told is committed is
+# there afterwards, nothing is half done, and the data is consistent.
+#
+#   KILL_ROUNDS=100 test/run test/lifecycle/kill-all.sh     a round: some terminations, then a crash of one kind or another
+
+if [[ -n ${INSTALLCHECK:-} ]]; then
+  echo '1..0 # SKIP needs a server of its own'
+  exit
+fi
+
+# shellcheck source=test/lifecycle/setup
+. "$(dirname "$0")/setup" kill_all
+# shellcheck source=scripts/server
+. ../../scripts/server
+
+rounds=${KILL_ROUNDS:-6} sessions=6 seed=${STRESS_SEED:-0.$RANDOM}
+roles+=("${db}_client")
+server=$ROOT/scripts/server
+# What is told to be committed has been handed to the operating system, which outlives the processes; that would lose it only
+# with the machine, against which fsync helps.
+start() {
+  "$server" start test_kill fsync=off full_page_writes=off synchronous_commit=on autovacuum=off jit=off max_connections=60 \
+    deadlock_timeout=100ms statement_timeout=60s
+}
+finish() {
+  touch "$scratch/stop"
+  ((${#workers[@]} == 0)) || kill "${workers[@]}" 2> /dev/null
+  wait
+  "$server" destroy test_kill > /dev/null 2>&1
+  rm -rf "$scratch"
+}
+trap finish EXIT
+start > "$scratch/start.log" 2>&1
+ok $? 'a server is started' "$scratch/start.log"
+eval "$(server_env test_kill)"
+export PGOPTIONS='-c client_min_messages=warning'
+
+psql -X -q -d postgres -c "CREATE DATABASE $db" -c "CREATE ROLE ${roles[0]}"
+psql -X -q -v role="${roles[0]}" -d "$db" -f stress.sql > "$scratch/setup.log" 2>&1
+ok $? "a database is set up (seed $seed)" "$scratch/setup.log"
+answer "$db" "UPDATE stress.settings SET deadline = 'infinity'"
+
+# Everything at random, until somebody ends it.
+work() {
+  local n=0
+  until [[ -e $scratch/stop ]]; do
+    n=$((n + 1))
+    { printf '\\set VERBOSITY sqlstate\nSELECT setseed(%s);\n' "$(awk -v n="$1" -v m="$n" -v s="$seed" 'BEGIN { print (n * 0.37 + m * 0.11 + s) % 1 }')"
+      yes 'SELECT s FROM stress.next() AS s \gexec' | head -n 5000
+    } | PGAPPNAME=kvcrm_worker PGOPTIONS='-c client_min_messages=error' psql -X -q -d "$db" > /dev/null 2>> "$scratch/$1.log"
+    sleep 0.05
+  done
+}
+# One thing after the other, and keeps a record of what it was told: each line an id that a committed transaction returned.
+witness() {
+  until [[ -e $scratch/stop ]]; do
+    { printf '\\set VERBOSITY sqlstate\n'; yes "SELECT 'lead ' || l.id || ' ' || c.id || ' ' || q.id FROM (SELECT id FROM stress.homes ORDER BY id LIMIT 1) AS h,
+           LATERAL kvcrm.create_lead('Witness', 'w' || gen_random_uuid() || '@w.example', on_duplicate => 'allow', organization_id => h.id) AS l,
+           LATERAL kvcrm.qualify_lead(l.id) AS c, LATERAL kvcrm.create_quote_from_lead(l.id, 'Quote', 1) AS q;" | head -n 5000; } |
+      PGAPPNAME=kvcrm_worker PGOPTIONS='-c client_min_messages=error' psql -X -q -A -t -d "$db" >> "$scratch/told" 2>> "$scratch/witness.log"
+    sleep 0.05
+  done
+}
+for ((i = 1; i <= sessions; i++)); do work "$i" & workers+=($!); done
+witness & workers+=($!)
+
+one() { answer "$db" "SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db' AND state = 'active' ORDER BY random() LIMIT 1" 2> /dev/null; }
+terminated=0 killed=0 stopped=0 unlike=0
+for ((round = 1; round <= rounds; round++)); do
+  for ((i = 0; i < 10; i++)); do
+    sleep "0.0$((RANDOM % 10))"
+    pid=$(one)
+    [[ -z $pid || $(answer "$db" "SELECT pg_terminate_backend($pid)" 2> /dev/null) != t ]] || terminated=$((terminated + 1))
+  done
+  sleep "0.$((RANDOM % 4))"
+  if ((round % 2)); then
+    pid=$(one)
+    [[ -z $pid ]] || { kill -KILL "$pid" && killed=$((killed + 1)); }
+  else
+    "$server" stop test_kill immediate && stopped=$((stopped + 1))
+    start 8>&- > /dev/null 2>&1
+  fi
+  sleep 0.2
+  up || break
+  # In the middle of what the others go on doing.
+  broken=$(answer "$db" 'SELECT count(*) FROM kvcrm.check_consistency() WHERE invariant <> $$identity$$' 2>> "$scratch/checks.log")
+  [[ $broken == 0 ]] || { unlike=$((unlike + 1)); echo "# after crash $round: ${broken:-no answer}"; }
+done
+touch "$scratch/stop"
+up
+for _ in 1 2 3; do
+  answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
+  sleep 0.2
+done
+wait "${workers[@]}"
+workers=()
+
+ok $((terminated < rounds * 5)) "backends were terminated ($terminated of $((rounds * 10)))"
+ok $((killed < rounds / 4)) "and killed ($killed)"
+ok $((stopped < rounds / 2)) "the server was stopped at once ($stopped)"
+is "$unlike" 0 'after each crash the data was consistent, and the server answered' 
+# The last line may have been cut off by the end of its client.
+grep -E '^lead( [0-9a-f-]{36}){3}$' "$scratch/told" | sort -u > "$scratch/whole"
+ok $(($(wc -l < "$scratch/whole") < rounds * 5)) "clients were told of what they had committed ($(wc -l < "$scratch/whole") leads)"
+psql -X -q -A -t -d "$db" > "$scratch/missing" 2>&1 <<SQL
+CREATE TEMP TABLE told (what text, lead_id uuid, customer_id uuid, quote_id uuid);
+\\copy told FROM '$scratch/whole' (DELIMITER ' ')
+-- Others may have merged, reverted or deleted what was written since: the log tells that it was.
+SELECT t.* FROM told t WHERE NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.lead_id AND g.action = 'created')
+    OR NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.lead_id AND g.action = 'converted')
+    OR NOT EXISTS (SELECT FROM kvcrm.leads l WHERE l.id = t.lead_id)
+    OR NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.customer_id AND g.action = 'created')
+    OR NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.quote_id AND g.action = 'created');
+SQL
+is "$(wc -l < "$scratch/missing")" 0 'and all of it is there'
+[[ ! -s $scratch/missing ]] || head -n 10 "$scratch/missing" | sed 's/^/# /'
+answer "$db" 'SELECT * FROM kvcrm.check_consistency() WHERE invariant <> $$identity$$' > "$scratch/inconsistent" 2>&1
+is "$(wc -l < "$scratch/inconsistent")" 0 'what is left is consistent'
+[[ ! -s $scratch/inconsistent ]] || head -n 20 "$scratch/inconsistent" | sed 's/^/# /'
+# psql's own words, and the errors of the contract, as in stress.sh.
+is "$(cat "$scratch"/[0-9].log "$scratch/witness.log" | grep -E '^(ERROR|FATAL|PANIC|psql:)' |
+  grep -vE '^(ERROR|FATAL):  (PT404|PT409|42501|22023|22001|23514|23505|23502|23503|25P02|40P01|57P01|57P02|57P03|08006)' |
+  grep -vE 'terminating connection|the database system is|connection to server|Connection refused|server closed|another server process|No such file' | sort | uniq -c | sort -rn | head -n 5)" '' 'the clients met no other error'
+
+done_testing
