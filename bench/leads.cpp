@@ -10,8 +10,9 @@ namespace {
 constexpr long kBatch = 10'000;
 
 // What a lead's import writes.
-constexpr const char* kImported[] = {"leads", "lead_fingerprints", "lead_stage_history", "lead_stage_counts",
-                                     "activity_logs",  "lead_imports", "lead_import_writes"};
+constexpr const char* kImported[] = {
+    "leads",         "lead_fingerprints", "lead_stage_history", "lead_stage_counts",
+    "activity_logs", "lead_imports",      "lead_import_writes"};
 // And its conversion, besides.
 constexpr const char* kConverted[] = {"customers", "customer_contacts", "customer_identities",
                                       "customer_fingerprints", "lead_conversions"};
@@ -159,6 +160,7 @@ void LoadLeads(const Setting& setting) {
   const LeadsOf leads = DescribeLeads(connection, setting.organization, 0, setting.scale);
   Rounds rounds;
   double importing = 0, copying = 0;
+  std::vector<double> batches;  // how long each import took
   for (long first = 1; first <= setting.scale; first += kBatch) {
     const long end = std::min(first + kBatch - 1, setting.scale);
     const std::string json = LeadsAsJson(first, end, leads);
@@ -181,6 +183,7 @@ void LoadLeads(const Setting& setting) {
     rounds.Add("import", import_time);
     rounds.Add("copy", copy_time);
     importing += import_time;
+    batches.push_back(import_time);
     copying += copy_time;
     std::fprintf(stderr, "\r  loaded %ld leads ", end);
   }
@@ -191,6 +194,15 @@ void LoadLeads(const Setting& setting) {
                      Printf("%.0f leads/s imported, %.0f copied, batches of %ld",
                             static_cast<double>(setting.scale) / importing,
                             static_cast<double>(setting.scale) / copying, kBatch));
+  // The first batch is left out: it also prepares statements.
+  constexpr std::ptrdiff_t kEnds = 5;
+  if (const auto count = static_cast<std::ptrdiff_t>(batches.size()); count > 2 * kEnds) {
+    const double early = Median({batches.begin() + 1, batches.begin() + 1 + kEnds});
+    const double late = Median({batches.end() - kEnds, batches.end()});
+    setting.report.Add("growth_import", late / early,
+                       Printf("%.3f ms a lead with %ld there, %.3f with %ld", late / kBatch * 1000,
+                              setting.scale - kEnds * kBatch, early / kBatch * 1000, kBatch));
+  }
   connection.Run("VACUUM ANALYZE");
   connection.Run("CHECKPOINT");
 }

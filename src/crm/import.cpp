@@ -44,6 +44,8 @@ using Keys = std::vector<std::int64_t>;
 using Uuids = std::vector<pg::Uuid>;
 
 constexpr std::size_t kBatch = 256;
+// Of estimated_value, the sign included.
+constexpr std::size_t kMaxWholeDigits = 16;
 
 // --- the ledger ---
 
@@ -314,6 +316,9 @@ class Importer {
     if (OptionalText& value = item.row.fields[crm::kImportValue]; value) {
       OptionalText number = text::ParseAmount(*value);
       if (!number) return "estimated_value: invalid input syntax for type numeric: \"" + *value + "\"";
+      // numeric(18,2); the table's own error would not name the column.
+      if (std::min(number->find('.'), number->size()) > kMaxWholeDigits)
+        return "estimated_value: out of range: \"" + *value + "\"";
       value = std::move(number);
     }
     if (OptionalText problem = PutId(item, crm::kImportStage, stages_, "stage")) return problem;
