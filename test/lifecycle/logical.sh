@@ -151,19 +151,20 @@ is "$(ask $subscriber "$check")" "$(ask $publisher "$check")" 'check_consistency
 # --- an older version on the publisher ---
 
 for name in $publisher $subscriber; do on $name psql -X -q -d postgres -c 'CREATE DATABASE old'; done
-lead() { on $publisher answer old "SELECT l.name FROM kvcrm.organizations o, LATERAL kvcrm.create_lead('$1', organization_id => o.id) l"; }
-leads() { on "$1" answer old 'SELECT l.name, l.email, l.status, count(h.*) FROM kvcrm.leads l LEFT JOIN kvcrm.lead_stage_history h ON h.lead_id = l.id GROUP BY l.id, l.organization_id ORDER BY l.id'; }
-{ on $publisher psql -X -q -d old -v ON_ERROR_STOP=1 -c "CREATE EXTENSION kvcrm VERSION '1.0.0'" -c "SELECT kvcrm.create_organization('Old', owner_id => gen_random_uuid())" -c 'CREATE PUBLICATION old FOR TABLES IN SCHEMA kvcrm' &&
-  lead 'before' &&
+# The library of today refuses to work on tables of 1.0.0; rows of it are written past the triggers.
+team() { on $publisher answer old "SET session_replication_role = replica; INSERT INTO kvcrm.teams (organization_id, name) SELECT id, '$1' FROM kvcrm.organizations"; }
+{ on $publisher psql -X -q -d old -v ON_ERROR_STOP=1 -c "CREATE EXTENSION kvcrm VERSION '1.0.0'" -c 'CREATE PUBLICATION old FOR TABLES IN SCHEMA kvcrm' \
+    -c 'SET session_replication_role = replica' -c "INSERT INTO kvcrm.organizations (name) VALUES ('Old')" &&
+  team 'before' &&
   on $subscriber psql -X -q -d old -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION kvcrm' -c "CREATE SUBSCRIPTION old CONNECTION 'host=$(socket_dir $publisher) port=5432 user=postgres dbname=old' PUBLICATION old" &&
-  copied old && lead 'between' &&
+  copied old && team 'between' &&
   on $publisher psql -X -q -d old -v ON_ERROR_STOP=1 -c 'ALTER EXTENSION kvcrm UPDATE' &&
   on $subscriber psql -X -q -d old -v ON_ERROR_STOP=1 -c 'ALTER SUBSCRIPTION old REFRESH PUBLICATION' &&
-  copied old && lead 'after' && catch_up old
+  copied old && team 'after' && catch_up old
 } > "$scratch/old.log" 2>&1
 ok $? 'a publisher of version 1.0.0 is updated after its subscriber' "$scratch/old.log"
-is "$(leads $subscriber)" "$(leads $publisher)" 'and everything arrives'
-is "$(leads $subscriber | cut -d'|' -f1 | tr '\n' ' ')" 'before between after ' 'before and after'
+is "$(on $subscriber answer old "SELECT string_agg(t.name || ' ' || o.name, ', ' ORDER BY t.id) FROM kvcrm.teams t JOIN kvcrm.organizations o ON o.id = t.organization_id")" \
+  'before Old, between Old, after Old' 'and everything arrives'
 
 # --- cut-over ---
 

@@ -94,6 +94,8 @@ BEGIN
     PERFORM kvcrm.undo_merge(m.id) FROM kvcrm.lead_merges m WHERE m.survivor_id = leads[3];
 END
 $$;
+-- An import of a lead that is new and one that is not.
+SELECT FROM kvcrm.import_leads(jsonb_build_array(jsonb_build_object('name', E'Импорт\t"1"'), jsonb_build_object('name', 'x', 'email', 'merged3@firm.example')), 'update', organization_id => pg_temp.id('ru'));
 -- A scan, and a model as training leaves it.
 SELECT FROM kvcrm.scan_duplicates(organization_id => pg_temp.id('ru'));
 INSERT INTO kvcrm.match_models (organization_id, prior, weights, duplicates, others, diagnostics)

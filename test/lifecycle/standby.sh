@@ -76,6 +76,8 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'other_lead_id' THEN (SELECT quote_literal(id) FROM test.live WHERE n = 2)
         WHEN argument IN ('lead_ids', 'duplicate_ids') THEN (SELECT format('ARRAY[%L]::uuid[]', id) FROM test.live WHERE n = 2)
         WHEN argument = 'merge_id' THEN (SELECT quote_literal(id) FROM kvcrm.lead_merges WHERE undone_at IS NULL LIMIT 1)
+        WHEN argument = 'import_id' THEN (SELECT quote_literal(id) FROM kvcrm.lead_imports ORDER BY id LIMIT 1)
+        WHEN argument = 'csv' THEN quote_literal(E'name,email\\nCSV,csv@firm.example\\n')
         WHEN argument = 'activity_id' THEN (SELECT quote_literal(id) FROM kvcrm.lead_activities WHERE completed_at IS NULL ORDER BY id LIMIT 1)
         WHEN argument = 'quote_id' THEN (SELECT quote_literal(id) FROM kvcrm.quotes ORDER BY id LIMIT 1)
         WHEN argument = 'customer_id' THEN (SELECT quote_literal(id) FROM kvcrm.customers WHERE deleted_at IS NULL ORDER BY id LIMIT 1)
