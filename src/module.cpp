@@ -9,7 +9,11 @@
 extern "C" {
 #include "utils/guc.h"
 
+#ifdef PG_MODULE_MAGIC_EXT
+PG_MODULE_MAGIC_EXT(.name = "kvcrm", .version = kvcrm::crm::LibraryVersion());  // for pg_get_loaded_modules()
+#else
 PG_MODULE_MAGIC;
+#endif
 
 PGDLLEXPORT void _PG_init(void);
 }
@@ -19,9 +23,7 @@ void _PG_init(void) {
   kvcrm::crm::GuardDrops();
   kvcrm::crm::CheckVersionOnEntry();
   kvcrm::pg::Error::SetRewording(kvcrm::crm::RewordDuplicate);
-#if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("kvcrm");
-#endif
   // Loaded once in the postmaster, the metadata of phone numbers is shared by all backends.
   if (process_shared_preload_libraries_in_progress) kvcrm::text::WarmUpPhones();
 }

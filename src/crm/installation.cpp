@@ -78,6 +78,8 @@ void CheckVersion() {
 
 }  // namespace
 
+const char* LibraryVersion() { return kVersion; }
+
 void CheckVersionOnEntry() {
   CacheRegisterSyscacheCallback(PROCOID, Forget, 0);
   pg::SetEntryCheck(CheckVersion);

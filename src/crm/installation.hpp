@@ -8,4 +8,7 @@ namespace kvcrm::crm {
 // the module since before an update. Arguments and tables may have changed with the version.
 void CheckVersionOnEntry();
 
+// This module's own version.
+const char* LibraryVersion();
+
 }  // namespace kvcrm::crm
