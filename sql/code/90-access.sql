@@ -14,7 +14,7 @@ AS $$
      WHERE p.pronamespace = 'kvcrm'::regnamespace
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
        AND p.proname NOT IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements', 'derivation_version',
-                             'search_keys', 'field_fits')
+                             'search_keys', 'field_fits', 'catalog_parts', 'shipped_parts')
     UNION ALL
     SELECT 'table', 'kvcrm.' || t.name, 'SELECT', NULL
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
@@ -146,6 +146,46 @@ AS $$
               LEFT JOIN pg_event_trigger t ON t.evtname = 'kvcrm_guard_drop' AND t.evtfoid = to_regproc('kvcrm.guard_drop')) AS g (state, way_out)
      WHERE g.state IS NOT NULL
     UNION ALL
+    -- What was added to the tables: a dump leaves it out.
+    SELECT format('%s %s of kvcrm.%s is not of the extension', c.kind, c.name, c.part_of),
+           CASE c.kind
+               WHEN 'column' THEN 'A dump holds its values but not the column, so the table does not load: keep them in custom_fields or a table of your own.'
+               ELSE 'A dump leaves it out: keep the command, and run it again after a restore.'
+           END
+      FROM kvcrm.catalog_parts() c
+     WHERE c.kind <> 'function' AND NOT EXISTS (SELECT FROM kvcrm.shipped_parts() s WHERE (s.kind, s.part_of, s.name) = (c.kind, c.part_of, c.name))
+    UNION ALL
+    SELECT format('%s %s%s is %s', s.kind, s.name, ' of kvcrm.' || nullif(nullif(s.part_of, s.name), ''), CASE
+               WHEN c.kind IS NULL THEN 'missing'
+               WHEN t.tgenabled = 'D' THEN 'disabled'
+               WHEN s.kind = 'table' AND NOT r.relrowsecurity AND r.relkind = 'r' THEN 'without row-level security'
+               ELSE 'not as it was installed' END),
+           CASE
+               WHEN c.kind IS NULL THEN 'Rules do not hold without it. ALTER EXTENSION kvcrm UPDATE makes functions, triggers and policies again; restoring a dump makes everything again.'
+               WHEN t.tgenabled = 'D' THEN format('ALTER TABLE kvcrm.%I ENABLE TRIGGER %I;', s.part_of, s.name)
+               WHEN s.kind = 'table' AND NOT r.relrowsecurity AND r.relkind = 'r' THEN format('ALTER TABLE kvcrm.%I ENABLE ROW LEVEL SECURITY;', s.name)
+               WHEN s.kind = 'function' THEN 'A dump and an update bring back the function of the extension: give yours another name and schema.'
+               ELSE 'A dump leaves the change out: keep the command, and run it again after a restore.'
+           END
+      FROM kvcrm.shipped_parts() s
+      LEFT JOIN kvcrm.catalog_parts() c ON (s.kind, s.part_of, s.name) = (c.kind, c.part_of, c.name)
+      LEFT JOIN pg_class r ON r.relnamespace = 'kvcrm'::regnamespace AND r.relname = s.part_of
+      LEFT JOIN pg_trigger t ON s.kind = 'trigger' AND t.tgrelid = r.oid AND t.tgname = s.name
+     WHERE c.definition IS DISTINCT FROM s.definition
+    UNION ALL
+    SELECT format('%s belongs to %I, the extension to %I', i.identity, o.owner::regrole::text, e.extowner::regrole::text),
+           format('A dump leaves that out, and definer functions run with the owner''s rights: ALTER %s OWNER TO %I;', CASE o.kind WHEN 'f' THEN 'FUNCTION ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || i.identity, e.extowner::regrole::text)
+      FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+      JOIN (SELECT 'pg_proc'::regclass AS class, p.oid, p.proowner AS owner, 'f' AS kind FROM pg_proc p
+            UNION ALL SELECT 'pg_class'::regclass, r.oid, r.relowner, r.relkind::text FROM pg_class r) AS o ON o.class = d.classid AND o.oid = d.objid,
+           pg_identify_object(d.classid, d.objid, 0) AS i
+     WHERE e.extname = 'kvcrm' AND o.owner <> e.extowner
+    UNION ALL
+    SELECT format('%s may create objects in schema kvcrm', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END),
+           format('They could shadow functions of the extension: REVOKE CREATE ON SCHEMA kvcrm FROM %s;', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+      FROM pg_namespace n, aclexplode(n.nspacl) AS a
+     WHERE n.nspname = 'kvcrm' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
+    UNION ALL
     SELECT 'search and matching read what older rules derived',
            'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
      WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
@@ -157,7 +197,7 @@ AS $$
      WHERE s.stale_since IS NOT NULL
 $$;
 COMMENT ON FUNCTION kvcrm.check_installation() IS
-    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, a guard that is off, derived rows that are out of date. No rows = all is well.';
+    'What is not as it should be with this installation, and what to do: grants that are due, roles that are missing, an update that waits, a guard that is off, what was added or changed by hand and a dump leaves out, derived rows that are out of date. No rows = all is well.';
 
 CREATE OR REPLACE FUNCTION kvcrm.prepare_statements() RETURNS SETOF text
     LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

@@ -27,7 +27,7 @@ $$;
 CREATE TEMP TABLE questions (question text);
 -- STABLE functions whose only required argument, if any, is the id of a row.
 INSERT INTO questions
-    SELECT format('SELECT f.* FROM %s r, %s(%s) f WHERE r.organization_id = current_setting(''kvcrm.organization_id'')::uuid ORDER BY r.id', t.rows, p.oid::regproc, t.argument)
+    SELECT format('SELECT f.* FROM %s r, %s(%s) f WHERE r.organization_id = current_setting(''kvcrm.organization_id'')::uuid ORDER BY r.id, f::text', t.rows, p.oid::regproc, t.argument)
       FROM pg_proc p JOIN kvcrm.api_privileges() a ON a.object_type = 'function' AND a.object_name::regprocedure = p.oid
       JOIN (VALUES ('lead_id', 'kvcrm.leads', 'r.id'), ('customer_id', 'kvcrm.customers', 'r.id'), ('stage_id', 'kvcrm.lead_stages', 'r.id')) AS t (name, rows, argument) ON t.name = p.proargnames[1]
      WHERE p.provolatile = 's' AND p.pronargs - p.pronargdefaults = 1 AND p.proname NOT LIKE 'policy\_%'

@@ -159,6 +159,13 @@ done
 same_catalog "${db}_fresh" "${db}_grants"
 ok $? 'then the catalog is that of a new installation' "$scratch/difference"
 
+# What was added before an update is still known as such after it, and after the next.
+create "${db}_additions" "CREATE EXTENSION kvcrm VERSION '$old'" 'ALTER TABLE kvcrm.leads ADD COLUMN mine int' 'CREATE INDEX mine ON kvcrm.leads (mine)' \
+  'CREATE POLICY mine ON kvcrm.leads USING (true)' 'ALTER EXTENSION kvcrm UPDATE'
+is "$(problems "${db}_additions" | sort)" 'column mine of kvcrm.leads is not of the extension
+index mine of kvcrm.leads is not of the extension
+policy mine of kvcrm.leads is not of the extension' 'check_installation() tells what was there before the update from what it made'
+
 # --- they are the same ---
 
 for name in updated old_dump new_dump; do
@@ -183,7 +190,7 @@ answer "${db}_new_dump" "UPDATE kvcrm.leads SET company = 'Other' WHERE name = '
 ok $? 'answers about other rows differ'
 for change in 'ALTER TABLE kvcrm.leads ALTER name SET STATISTICS 500' 'COMMENT ON COLUMN kvcrm.leads.name IS NULL' \
     'ALTER TABLE kvcrm.leads DISABLE TRIGGER leads_before' "GRANT SELECT ON kvcrm.match_models TO $role" \
-    'ALTER FUNCTION kvcrm.uuid_v7() COST 7' 'CREATE TABLE kvcrm.mine ()' 'DROP POLICY leads_read ON kvcrm.leads'; do
+    'ALTER FUNCTION kvcrm.uuid_v7() COST 7' 'CREATE TABLE kvcrm.mine ()' 'DROP POLICY leads_select ON kvcrm.leads'; do
   { echo 'BEGIN;'; echo "$change;"; cat catalog.sql; } | psql -X -d "${db}_fresh" > "$scratch/changed.catalog" 2>&1
   ! diff -q "$scratch/${db}_fresh.catalog" "$scratch/changed.catalog" > /dev/null
   ok $? "a catalog shows: $change"

@@ -60,7 +60,7 @@ SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions WHERE NOT is_trig
 SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions
                         WHERE NOT is_trigger AND NOT is_policy
                           AND proname NOT IN ('uuid_v7', 'current_user_id', 'current_organization_id', 'permission_registry', 'grant_api',
-                                              'api_privileges', 'check_installation', 'prepare_statements', 'search_keys', 'field_fits', 'consistency_registry', 'derivation_version')
+                                              'api_privileges', 'check_installation', 'prepare_statements', 'search_keys', 'field_fits', 'consistency_registry', 'derivation_version', 'catalog_parts', 'shipped_parts')
                           AND NOT (pronargs > 0 AND pronargdefaults > 0 AND proargnames[pronargs] = 'organization_id'
                                    AND proargtypes[pronargs - 1] = 'uuid'::regtype
                                    AND pg_get_function_arguments(oid) LIKE '%organization_id uuid DEFAULT NULL::uuid') $$,
