@@ -149,6 +149,7 @@ void AuthorizeMember(const crm::Caller& caller, const pg::Row& row, const pg::Ro
     if (role_changes || team_changes || (status_changes && !accepts)) {
       Refuse("nobody changes their own role, team or status");
     }
+    if (old_status == "suspended") Refuse("a suspended member changes nothing");
     return;
   }
   const bool only_team = team_changes && !role_changes && !status_changes &&
