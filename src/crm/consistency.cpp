@@ -746,7 +746,7 @@ const pg::Statement<> kHomeless{
     "consistency.homeless",
     HOMELESS("leads") " UNION ALL " HOMELESS("lead_fingerprints") " UNION ALL " HOMELESS("lead_field_keys")
     " UNION ALL " HOMELESS("lead_stage_history") " UNION ALL " HOMELESS("lead_stage_counts") " UNION ALL "
-    HOMELESS("lead_activities") " UNION ALL " HOMELESS("customers") " UNION ALL " HOMELESS("customer_contacts")
+    HOMELESS("lead_activities") " UNION ALL " HOMELESS("email_messages") " UNION ALL " HOMELESS("customers") " UNION ALL " HOMELESS("customer_contacts")
     " UNION ALL " HOMELESS("customer_identities") " UNION ALL " HOMELESS("customer_fingerprints") " UNION ALL "
     HOMELESS("quotes") " UNION ALL " HOMELESS("lead_conversions") " UNION ALL " HOMELESS("lead_merges")
     " UNION ALL " HOMELESS("duplicate_pairs") " UNION ALL " HOMELESS("match_models") " UNION ALL "

@@ -411,14 +411,21 @@ std::string Sha256(std::string_view text) {
   return std::string(View(hex.get()));
 }
 
-bool IsAutomatic(const Headers& headers) {
+// Mail that nobody wrote, to be answered by nobody.
+bool IsMachines(const Headers& headers) {
   const std::string submitted = headers.First("Auto-Submitted");
-  if (!submitted.empty() && !EqualsIgnoringCase(text::Trim(submitted).substr(0, 2), "no")) return true;
+  if (EqualsIgnoringCase(text::Trim(submitted).substr(0, 12), "auto-replied")) return true;
   const std::string precedence = headers.First("Precedence");
   for (const char* word : {"bulk", "junk", "list", "auto_reply"}) {
     if (EqualsIgnoringCase(text::Trim(precedence), word)) return true;
   }
   return !headers.First("List-Id").empty() || !headers.First("X-Autoreply").empty();
+}
+
+bool IsAutomatic(const Headers& headers) {
+  const std::string submitted = headers.First("Auto-Submitted");
+  return IsMachines(headers) ||
+         (!submitted.empty() && !EqualsIgnoringCase(text::Trim(submitted).substr(0, 2), "no"));
 }
 
 }  // namespace
@@ -472,6 +479,7 @@ Message Parse(std::string_view bytes) {
                       text::Trim(return_path) == "<>" ||
                       EqualsIgnoringCase(sender.substr(0, sender.find('@')), "mailer-daemon");
   message.is_automatic = message.is_report || IsAutomatic(headers);
+  message.is_personal = !message.is_report && !IsMachines(headers);
 
   std::string text;
   if (root != nullptr) {

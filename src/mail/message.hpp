@@ -49,6 +49,9 @@ struct Message {
   int attachments_left_out = 0;
   bool is_automatic = false;  // written by a program: Auto-Submitted, a mailing list, a delivery report
   bool is_report = false;     // a delivery report
+  // Neither a delivery report, nor an automatic answer, nor from a mailing list: a person who writes, or the
+  // form of a web site in a person's name.
+  bool is_personal = true;
   // The same for each copy of the message, different for different ones: SHA-256 in hex, of the Message-ID
   // or, without one, of sender, recipients, date, subject and text.
   std::string hash;

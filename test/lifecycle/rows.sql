@@ -62,6 +62,11 @@ BEGIN
 END
 $$;
 
+-- Messages, one of a new sender; and a row that a crash of rules to come might leave.
+SELECT kvcrm.ingest_email(convert_to(E'From: Письмо <letter@firm.example>\nMessage-ID: <1@firm.example>\nSubject: Тема\n\nтекст\n\n> цитата', 'UTF8'), pg_temp.id('ru')) \g /dev/null
+SELECT kvcrm.ingest_email(convert_to(E'From: Письмо <letter@firm.example>\n\nбез номера', 'UTF8'), pg_temp.id('ru')) \g /dev/null
+INSERT INTO kvcrm.email_senders (organization_id, address_hash) VALUES (pg_temp.id('ru'), '\x00');
+
 -- What a user wrote, so that created_by and actor_id are filled.
 BEGIN;
 SELECT set_config('kvcrm.user_id', pg_temp.id('rep')::text, true) \g /dev/null

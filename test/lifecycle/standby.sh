@@ -87,6 +87,7 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'permission' THEN quote_literal('leads:create')
         WHEN argument = 'role_slug' THEN quote_literal('sales_team')
         WHEN argument = 'type' THEN quote_literal('note')
+        WHEN argument = 'message' THEN 'convert_to(E''From: x@mail.example\\n\\nx'', ''UTF8'')'
         WHEN argument = 'rows' THEN quote_literal('[{\"name\": \"Импорт\"}]')
         WHEN argument = 'candidate' THEN quote_literal('{\"name\": \"Лид 1\", \"email\": \"lead1@firm.example\"}')
         WHEN argument = 'amount' THEN '1'

@@ -68,6 +68,7 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'type' THEN quote_literal('note')
         WHEN argument = 'name' THEN quote_literal('Имя')
         WHEN argument = 'title' THEN quote_literal('Заголовок')
+        WHEN argument = 'message' THEN $q$convert_to(E'From: Name <name@mail.example>\n\nText', 'UTF8')$q$
         WHEN argument = 'rows' THEN $q$'[{"name": "Импорт"}]'::jsonb$q$
         ELSE 'NULL::' || type::text END $$;
 

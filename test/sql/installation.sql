@@ -100,7 +100,7 @@ SELECT pg_temp.none($$ SELECT relname || '.' || attname FROM pg_temp.columns WHE
 SELECT pg_temp.none($$ SELECT relname || '.' || attname FROM pg_temp.columns WHERE atttypid = 'timestamp'::regtype OR atttypid IN (SELECT oid FROM pg_type WHERE typtype = 'e') $$,
                     'times have time zones, states are text');
 SELECT pg_temp.none($$ SELECT relname FROM pg_temp.tables t WHERE NOT EXISTS (SELECT FROM pg_temp.columns c WHERE c.attrelid = t.oid AND c.attname = 'created_at' AND c.attnotnull) $$, 'every table has created_at');
-SELECT pg_temp.none($$ SELECT relname || '.' || attname FROM pg_temp.columns c WHERE attname = 'id' AND relname NOT IN ('lead_fingerprints', 'customer_fingerprints', 'lead_field_keys')
+SELECT pg_temp.none($$ SELECT relname || '.' || attname FROM pg_temp.columns c WHERE attname = 'id' AND relname NOT IN ('lead_fingerprints', 'customer_fingerprints', 'lead_field_keys', 'email_messages')
                           AND (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum) IS DISTINCT FROM 'kvcrm.uuid_v7()' $$,
                     'ids come from uuid_v7()');
 SELECT pg_temp.none($$ SELECT relname || '.' || attname FROM pg_temp.columns c WHERE attname = 'organization_id'

@@ -143,6 +143,9 @@ INSERT INTO t.operations (statement, tokens, needs, rep, manager, admin, owner) 
 x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:create}', '42501', 1, 1, 1),
 ('SELECT kvcrm.list_imports(page_size => 1)', '{leads:import}', '{}', '42501', 1, 1, 1),
 ('SELECT kvcrm.undo_import(t.id(''import''))', '{leads:import}', '{leads:delete}', 'PT404', 1, 1, 1),
+-- e-mail; who doesn't see a lead opens another one
+('SELECT kvcrm.ingest_email(convert_to(E''From: x@mail.example\n\nx'', ''UTF8''))', '{leads:create}', '{activities:create}', 1, 1, 1, 1),
+('SELECT kvcrm.ingest_email(convert_to(E''From: x@mail.example\n\nx'', ''UTF8''))', '{activities:create}', '{leads:create}', 1, 1, 1, 1),
 -- duplicates of one lead
 ('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT count(*) FROM kvcrm.find_duplicates(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
@@ -436,6 +439,7 @@ INSERT INTO t.probes VALUES
 ('INSERT INTO kvcrm.quotes (lead_id, organization_id, title, amount) VALUES (t.id(''lead_south''), {id}, ''x'', 1)', t.id('south')),
 ('INSERT INTO kvcrm.quotes (lead_id, customer_id, title, amount) VALUES ({id}, t.id(''customer''), ''x'', 1)', t.id('lead_south')),
 ('UPDATE kvcrm.quotes SET title = ''y'' WHERE id = {id}', t.id('quote_south')),
+('SELECT kvcrm.ingest_email(convert_to(E''From: x@mail.example\n\nx'', ''UTF8''), {id})', t.id('south')),
 ('SELECT kvcrm.import_leads(''[{"name": "x"}]'', organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.add_member(t.id(''x''), ''sales_team'', organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.add_member(t.id(''x''), ''sales_team'', team_id => {id})', t.id('south_team')),
