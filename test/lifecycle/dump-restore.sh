@@ -84,6 +84,84 @@ ok $? 'pg_restore -j 4 as a replica' "$scratch/parallel.log"
 equal "${db}_parallel"
 ok $? 'pg_dump -Fd | pg_restore -j 4: equal row for row' "$scratch/${db}_parallel.diff"
 
+# --- with tables of the host, as tar, and in parts ---
+
+# A key to kvcrm's rows, views over them and a default that calls kvcrm come back behind kvcrm.
+create "${db}_host"
+psql -X -q -d "${db}_host" -v ON_ERROR_STOP=1 -f "$scratch/plain.sql" > /dev/null 2>&1
+psql -X -q -d "${db}_host" -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE public.a_deals (id uuid PRIMARY KEY DEFAULT kvcrm.uuid_v7(), lead_id uuid, organization_id uuid,
+                             FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id));
+INSERT INTO public.a_deals (lead_id, organization_id) SELECT id, organization_id FROM kvcrm.leads;
+CREATE VIEW public.a_view AS SELECT l.name, d.id FROM kvcrm.leads l JOIN public.a_deals d ON d.lead_id = l.id;
+CREATE MATERIALIZED VIEW public.a_summary AS SELECT stage_id, count(*) FROM kvcrm.leads GROUP BY stage_id;
+SQL
+host="SELECT md5(string_agg(x, ' ' ORDER BY x)) FROM (SELECT d::text FROM public.a_deals d UNION ALL SELECT v::text FROM public.a_view v UNION ALL SELECT s::text FROM public.a_summary s) AS _ (x)"
+rows_of "${db}_host" > "$scratch/source.rows"
+for format in plain tar directory; do
+  create "${db}_host_$format"
+  pg_dump "-F${format:0:1}" -f "$scratch/host.$format" "${db}_host" 2> /dev/null
+  case $format in
+    plain) psql -X -q -d "${db}_host_$format" -v ON_ERROR_STOP=1 -f "$scratch/host.$format" ;;
+    tar) pg_restore --exit-on-error -d "${db}_host_$format" "$scratch/host.$format" ;;
+    directory) PGOPTIONS="$PGOPTIONS -c session_replication_role=replica" pg_restore --exit-on-error -j 4 -d "${db}_host_$format" "$scratch/host.$format" ;;
+  esac > "$scratch/host.log" 2>&1
+  ok $? "$format: a dump with tables of the host is restored" "$scratch/host.log"
+  equal "${db}_host_$format"
+  ok $? "$format: equal row for row" "$scratch/${db}_host_$format.diff"
+  is "$(answer "${db}_host_$format" "$host")" "$(answer "${db}_host" "$host")" "$format: and so are the host's"
+done
+# Several rows an INSERT: within one command leads may come in any order.
+create "${db}_rows"
+pg_dump --rows-per-insert=100000 "$db" 2> /dev/null | psql -X -q -d "${db}_rows" -v ON_ERROR_STOP=1 > "$scratch/rows.log" 2>&1
+ok $? 'a dump of INSERT commands of many rows restores as it is' "$scratch/rows.log"
+rows_of "$db" > "$scratch/source.rows"
+equal "${db}_rows"
+ok $? 'pg_dump --rows-per-insert | psql: equal row for row' "$scratch/${db}_rows.diff"
+
+# What parts of a dump hold.
+holds() { pg_dump "$@" "$db" 2> /dev/null | grep -oE '^(CREATE EXTENSION|COPY kvcrm.leads )' | sort -u | tr '\n' ';'; }
+is "$(holds)" 'COPY kvcrm.leads ;CREATE EXTENSION;' 'a dump holds the extension and its rows'
+is "$(holds -n kvcrm)" 'COPY kvcrm.leads ;' 'one of the schema holds the rows alone'
+is "$(holds -n kvcrm -e kvcrm)" 'COPY kvcrm.leads ;CREATE EXTENSION;' 'and with -e the extension too'
+is "$(holds -t 'kvcrm.*')" 'COPY kvcrm.leads ;' 'one of the tables holds the rows alone'
+is "$(holds --data-only)" 'COPY kvcrm.leads ;' 'so does one of the data'
+is "$(holds --schema-only)" 'CREATE EXTENSION;' 'one of the schema alone holds no rows'
+is "$(holds -N kvcrm)" 'CREATE EXTENSION;' 'nor does one without the schema'
+
+# Who may not see everything dumps nothing, instead of a part.
+dumper=kvcrm_dumper_$$
+roles+=("$dumper")
+psql -X -q -d "$db" -c "CREATE ROLE $dumper LOGIN" -c "GRANT USAGE ON SCHEMA kvcrm TO $dumper" -c "GRANT SELECT ON ALL TABLES IN SCHEMA kvcrm TO $dumper"
+pg_dump -U "$dumper" "$db" > "$scratch/dumper.sql" 2> "$scratch/dumper.err"
+isnt $? 0 'a role under row-level security can not dump'
+is "$(grep -c 'query would be affected by row-level security policy' "$scratch/dumper.err")" 1 'and pg_dump says why'
+psql -X -q -d "$db" -c "ALTER ROLE $dumper BYPASSRLS"
+pg_dump -U "$dumper" --data-only -n kvcrm "$db" > "$scratch/dumper.sql" 2> "$scratch/dumper.err"
+ok $? 'with BYPASSRLS it can' "$scratch/dumper.err"
+psql -X -q -d "$db" -c "DROP OWNED BY $dumper"
+
+# A role that owns kvcrm and is no superuser restores the data.
+owner=kvcrm_restorer_$$
+roles+=("$owner")
+psql -X -q -d postgres -c "CREATE ROLE $owner LOGIN SUPERUSER"
+create "${db}_owner"
+psql -X -q -U "$owner" -d "${db}_owner" -c 'CREATE EXTENSION kvcrm'
+psql -X -q -d postgres -c "ALTER ROLE $owner NOSUPERUSER"
+psql -X -q -U "$owner" -d "${db}_owner" -v ON_ERROR_STOP=1 -f "$scratch/dumper.sql" > "$scratch/owner.log" 2>&1
+ok $? 'the owner of kvcrm, no superuser, restores data' "$scratch/owner.log"
+equal "${db}_owner"
+ok $? 'equal row for row' "$scratch/${db}_owner.diff"
+
+# A column added to a table of the extension: its values are dumped, it is not.
+create "${db}_column"
+create "${db}_no_column"
+psql -X -q -d "${db}_column" -c 'CREATE EXTENSION kvcrm' -c 'ALTER TABLE kvcrm.organizations ADD COLUMN mine int' -c "SELECT FROM kvcrm.create_organization('A', owner_id => gen_random_uuid())" > /dev/null
+pg_dump "${db}_column" 2> /dev/null > "$scratch/column.sql"
+psql -X -q -d "${db}_no_column" -f "$scratch/column.sql" > "$scratch/column.log" 2>&1
+is "$(grep -c 'column "mine" of relation "organizations" does not exist' "$scratch/column.log")" 1 'a table with a column of yours does not load'
+is "$(answer "${db}_column" 'SELECT problem FROM kvcrm.check_installation()')" 'column mine of kvcrm.organizations is not of the extension' 'check_installation() says so before'
+
 # --- data only ---
 
 create "${db}_data"
