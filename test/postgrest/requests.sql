@@ -530,6 +530,22 @@ COMMIT;
 SELECT is(:'body'::jsonb, '[{"row_no": 2, "outcome": "error"}, {"row_no": 3, "outcome": "error"}]', 'RPC of a function that returns a set, filtered');
 SELECT is((SELECT count(*)::int FROM kvcrm.leads WHERE name = 'H'), 1, 'called once');
 
+-- POST /rpc/import_leads_csv: a file with semicolons
+:writing
+SELECT * FROM send('list', $q$SELECT pgrst_call.* FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "csv", "mapping", "on_duplicate" FROM json_to_record(pgrst_payload.json_data) AS _("csv" text, "mapping" jsonb, "on_duplicate" text) LIMIT 1) pgrst_body , LATERAL "kvcrm"."import_leads_csv"("csv" := pgrst_body."csv", "mapping" := pgrst_body."mapping", "on_duplicate" := pgrst_body."on_duplicate") pgrst_call$q$,
+    'json', '{"csv": "Имя;Почта;Размер\r\nJoe;joe@import.example;XL\r\nKim;kim@import.example\r\n", "mapping": {"Размер": null}, "on_duplicate": "skip"}') \gset
+COMMIT;
+SELECT is((SELECT jsonb_agg(a - 'lead_id') FROM jsonb_array_elements(:'body'::jsonb) a), '[{"row_no": 1, "outcome": "created", "error": null}, {"row_no": 2, "outcome": "error", "error": "the row has 2 fields, the header 3"}]', 'RPC import_leads_csv');
+
+-- POST /rpc/undo_import
+SELECT id AS last_import FROM kvcrm.lead_imports ORDER BY id DESC LIMIT 1 \gset
+:writing
+SELECT * FROM send('single', $q$SELECT pgrst_call.* FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "import_id" FROM json_to_record(pgrst_payload.json_data) AS _("import_id" uuid) LIMIT 1) pgrst_body , LATERAL "kvcrm"."undo_import"("import_id" := pgrst_body."import_id") pgrst_call$q$,
+    'json', json_build_object('import_id', :'last_import')::text) \gset
+COMMIT;
+SELECT is((:'body'::json->>'created_count') || ' ' || ((:'body'::json->>'undone_at') IS NOT NULL), '1 true', 'RPC undo_import');
+SELECT is((SELECT deleted_at IS NOT NULL FROM kvcrm.leads WHERE name = 'Joe'), true, 'undid it');
+
 -- POST /rpc/qualify_lead
 :writing
 SELECT * FROM send('single', $q$SELECT pgrst_call.* FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT "lead_id" FROM json_to_record(pgrst_payload.json_data) AS _("lead_id" uuid) LIMIT 1) pgrst_body , LATERAL "kvcrm"."qualify_lead"("lead_id" := pgrst_body."lead_id") pgrst_call$q$,
