@@ -9,6 +9,7 @@
 #include "crm/fields.hpp"
 #include "crm/leads.hpp"
 #include "crm/rows.hpp"
+#include "pg/security.hpp"
 #include "pg/entry.hpp"
 
 using namespace kvcrm;
@@ -144,6 +145,7 @@ KVCRM_FUNCTION(erase_lead) {
   lead.caller.Require(Permission::kLeadsErase);
   const pg::Uuid& home = lead.caller.organization;
   // Twice: whom a merge brought or an undo took away while this waited is known only afterwards.
+  pg::LockForWriting("leads");
   kLockAll.Latest(id, home);
   const pg::Rows locked = kLockAll.Latest(id, home);
   crm::RequireNotMerged(crm::FindLead(id, home, crm::Lock::kRow, crm::Merged::kStay));

@@ -7,6 +7,7 @@
 #include "crm/leads.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
+#include "pg/security.hpp"
 #include "pg/entry.hpp"
 
 using namespace kvcrm;
@@ -160,6 +161,7 @@ KVCRM_FUNCTION(undo_import) {
   const pg::Uuid& home = import.caller.organization;
   if (import.undone) throw Error(ERRCODE_CHECK_VIOLATION, "the import is undone already");
   RequireRights(id, import);
+  pg::LockForWriting("leads");
   kLockLeads.Latest(id, home);
   RequireNothingSince(id, home);
   {

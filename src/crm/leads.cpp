@@ -10,6 +10,7 @@
 #include "crm/organizations.hpp"
 #include "crm/rows.hpp"
 #include "match/keys.hpp"
+#include "pg/security.hpp"
 #include "pg/entry.hpp"
 #include "text/email.hpp"
 #include "text/phone.hpp"
@@ -131,6 +132,7 @@ const pg::Statement<pg::Uuid, pg::Uuid>& Reader(crm::Lock lock) {
 
 // A lead of the caller's organization, whether visible or not.
 std::optional<crm::Lead> ReadAnyLead(const pg::Uuid& id, const crm::Caller& caller, crm::Lock lock) {
+  if (lock == crm::Lock::kRow || lock == crm::Lock::kRemoval) pg::LockForWriting("leads");
   const pg::Rows rows = Reader(lock)(id, caller.organization);
   if (rows.empty()) return std::nullopt;
   crm::Lead lead;

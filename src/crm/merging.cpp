@@ -19,6 +19,7 @@
 #include "crm/rows.hpp"
 #include "crm/survivors.hpp"
 #include "crm/uuid.hpp"
+#include "pg/security.hpp"
 #include "pg/result_set.hpp"
 
 using namespace kvcrm;
@@ -620,6 +621,7 @@ class Left {
 std::vector<pg::Uuid> LockLeads(Undo& undo, Left& left) {
   const pg::Uuid& home = undo.survivor.caller.organization;
   std::set<pg::Uuid> found;
+  pg::LockForWriting("leads");
   const pg::Rows rows = kLockLeads.Latest(home, undo.duplicates);
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
     if (rows.Get<OptionalUuid>(i, 1) == undo.survivor.id) found.insert(rows.Get<pg::Uuid>(i, 0));

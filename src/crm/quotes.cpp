@@ -340,6 +340,7 @@ using LeadKey = std::pair<pg::Uuid, pg::Uuid>;  // organization, lead
 // Moves a lead to the first won stage, unless it is in one, gone, or there is none.
 void WinLead(const LeadKey& key) {
   const auto& [organization, lead] = key;
+  pg::LockForWriting("leads");
   const pg::Rows rows = kLockStage.Latest(lead, organization);
   if (rows.empty()) return;
   const crm::PipelineScope stages(organization);

@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_namespace.h"
@@ -109,6 +110,7 @@ AsTableOwner::~AsTableOwner() {
 }
 
 void LockForWriting(const char* table) {
+  if (XactReadOnly) return;
   Call([&] {
     const Oid oid = get_relname_relid(table, get_namespace_oid("kvcrm", false));
     if (!OidIsValid(oid))

@@ -55,7 +55,10 @@ class AsTableOwner {
   int guc_level_;
 };
 
-// Locks a table of kvcrm the way a statement that writes it does, until the transaction ends.
+// Locks a table of kvcrm the way a statement that writes it does, until the transaction ends. For whoever
+// locks rows of leads before writing them: who stops all writers and then writes the same rows would wait for
+// the rows while the other waits for the table. In a read-only transaction the statement that follows says
+// what is wrong.
 void LockForWriting(const char* table);
 
 // The value of search_path that the caller of the running function had, below the function's own SET clause.
