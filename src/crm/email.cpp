@@ -23,6 +23,10 @@
 #include "text/email.hpp"
 #include "text/utf8.hpp"
 
+extern "C" {
+#include "access/xact.h"
+}
+
 using namespace kvcrm;
 using crm::Permission;
 
@@ -111,6 +115,9 @@ const pg::Statement<pg::Uuid, std::string, std::string, OptionalText> kInsertLea
     "email.insert_lead",
     "INSERT INTO kvcrm.leads AS l (organization_id, name, email, source) VALUES ($1, $2, $3, $4)"
     " RETURNING l.id"};
+
+const pg::Statement<pg::Uuid, pg::Uuid> kInSnapshot{
+    "email.in_snapshot", "SELECT 1 FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"};
 
 // Nothing when the message was filed meanwhile.
 const pg::Statement<pg::Uuid, pg::Uuid, std::string, pg::Uuid, std::string, OptionalText, pg::Timestamp,
@@ -259,10 +266,11 @@ class Filing {
 
   bool outbound() const { return counterparts_.outbound; }
 
-  // The lead the message belongs to, made if need be, and locked as one that is referred to; nothing when the
-  // message was filed meanwhile.
+  // The lead the message belongs to, made if need be; nothing when the message was filed
+  // meanwhile. The trigger of activities takes the survivor when it is merged away before the activity is
+  // written.
   OptionalUuid FindOrOpen() {
-    if (const OptionalUuid lead = Find()) return Lock(*lead);
+    if (const OptionalUuid lead = Find()) return lead;
     const mail::Mailbox& unknown = Openable();
     const std::string address = text::NormalizeEmail(unknown.address);
     kClaimSender(caller_.organization, address);
@@ -270,16 +278,19 @@ class Filing {
     OptionalUuid lead;
     if (kFiled.Latest(caller_.organization, message_.hash).empty()) {
       lead = Find();
-      lead = lead ? Lock(*lead) : Open(unknown);
+      if (lead) RequireInSnapshot(*lead);
+      if (!lead) lead = Open(unknown);
     }
     kReleaseSender(caller_.organization, address);
     return lead;
   }
 
  private:
-  // It may have been merged into another one meanwhile.
-  pg::Uuid Lock(const pg::Uuid& lead) const {
-    return crm::FindLead(lead, caller_.organization, crm::Lock::kReference).id;
+  // A transaction that repeats its reads can't refer to a lead that came after its first one.
+  void RequireInSnapshot(const pg::Uuid& lead) const {
+    if (!IsolationUsesXactSnapshot() || !kInSnapshot(lead, caller_.organization).empty()) return;
+    throw Error(ERRCODE_T_R_SERIALIZATION_FAILURE, "another session has just opened the lead")
+        .Hint("Repeat the transaction.");
   }
 
   OptionalUuid Find() const {
@@ -331,7 +342,7 @@ class Filing {
         refused = std::current_exception();
       }
     }
-    if (const OptionalUuid lead = Find()) return Lock(*lead);
+    if (const OptionalUuid lead = Find()) return lead;
     std::rethrow_exception(refused);
   }
 
