@@ -45,6 +45,8 @@ CREATE TABLE kvcrm.organization_members (
     email           text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
+    assignment_weight   int     NOT NULL DEFAULT 1 CONSTRAINT organization_members_assignment_weight_in_range CHECK (assignment_weight BETWEEN 0 AND 100),
+    assignment_capacity int     CONSTRAINT organization_members_assignment_capacity_not_negative CHECK (assignment_capacity >= 0),
     PRIMARY KEY (id, organization_id),
     UNIQUE (organization_id, user_id),
     FOREIGN KEY (organization_id, role_slug) REFERENCES kvcrm.roles (organization_id, slug),
@@ -97,6 +99,8 @@ COMMENT ON COLUMN kvcrm.organization_members.display_name IS 'Name shown to coll
 COMMENT ON COLUMN kvcrm.organization_members.email IS 'E-mail address of the member.';
 COMMENT ON COLUMN kvcrm.organization_members.created_at IS 'When the row was created.';
 COMMENT ON COLUMN kvcrm.organization_members.updated_at IS 'When the row last changed.';
+COMMENT ON COLUMN kvcrm.organization_members.assignment_weight IS 'Share of the leads that are given in turn, 0 to 100; 0 = none.';
+COMMENT ON COLUMN kvcrm.organization_members.assignment_capacity IS 'With how many open leads the member gets no more in turn; null = no limit.';
 
 COMMENT ON TABLE kvcrm.api_roles IS 'Database roles that got kvcrm.grant_api; check_installation() compares their grants.';
 COMMENT ON COLUMN kvcrm.api_roles.role_name IS 'Name of the database role.';

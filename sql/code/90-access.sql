@@ -20,9 +20,9 @@ AS $$
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
                         'lead_stage_transitions', 'lead_sources', 'custom_field_definitions', 'leads', 'lead_stage_history',
                         'lead_activities', 'customers', 'customer_contacts', 'quotes', 'activity_logs',
-                        'duplicate_pairs', 'lead_imports', 'scoring_rules']) AS t (name)
+                        'duplicate_pairs', 'lead_imports', 'scoring_rules', 'assignment_rules']) AS t (name)
     UNION ALL
-    SELECT 'table', 'kvcrm.' || t.name, 'DELETE', NULL FROM unnest(ARRAY['custom_field_definitions', 'scoring_rules']) AS t (name)
+    SELECT 'table', 'kvcrm.' || t.name, 'DELETE', NULL FROM unnest(ARRAY['custom_field_definitions', 'scoring_rules', 'assignment_rules']) AS t (name)
     UNION ALL
     SELECT 'columns', 'kvcrm.' || t.name, v.privilege, string_to_array(v.columns, ' ')
       FROM (VALUES
@@ -30,7 +30,7 @@ AS $$
         ('roles', 'organization_id slug name permissions', 'name permissions'),
         ('teams', 'organization_id name', 'name'),
         ('organization_members', 'organization_id user_id role_slug team_id display_name email',
-            'role_slug team_id status display_name email'),
+            'role_slug team_id status display_name email assignment_weight assignment_capacity'),
         ('lead_stages', 'organization_id name description is_qualified outcome probability order_index color rotting_days',
             'name description is_qualified outcome probability order_index color rotting_days'),
         ('lead_stage_transitions', 'organization_id from_stage_id to_stage_id required_fields', 'required_fields'),
@@ -38,6 +38,8 @@ AS $$
         ('custom_field_definitions',
             'organization_id entity key name type required required_from_stage_id options order_index',
             'name type required required_from_stage_id options order_index'),
+        ('assignment_rules', 'organization_id order_index field operator value team_id user_id',
+            'order_index field operator value team_id user_id'),
         ('scoring_rules', 'organization_id field operator value points', 'field operator value points'),
         ('leads', 'organization_id name email phone company position inn source stage_id assigned_to estimated_value'
             || ' currency custom_fields',

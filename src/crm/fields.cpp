@@ -59,6 +59,8 @@ const pg::Statement<pg::Uuid, std::string> kNamed{
     "   WHERE t.organization_id = $1 AND 'custom_fields.' || $2 = ANY (t.required_fields))"
     " UNION ALL SELECT 'a scoring rule' WHERE EXISTS (SELECT 1 FROM kvcrm.scoring_rules r"
     "   WHERE r.organization_id = $1 AND r.field = 'custom_fields.' || $2)"
+    " UNION ALL SELECT 'an assignment rule' WHERE EXISTS (SELECT 1 FROM kvcrm.assignment_rules r"
+    "   WHERE r.organization_id = $1 AND r.field = 'custom_fields.' || $2)"
     " UNION ALL SELECT 'the setting conversion_required' FROM kvcrm.organizations o"
     "   WHERE o.id = $1 AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CASE"
     "       WHEN jsonb_typeof(o.settings -> 'conversion_required') = 'array'"

@@ -8,6 +8,7 @@
 
 #include "crm/board_counts.hpp"
 #include "crm/board_rank.hpp"
+#include "crm/assignment.hpp"
 #include "crm/bulk_insert.hpp"
 #include "crm/duplicate_policy.hpp"
 #include "crm/duplicate_warnings.hpp"
@@ -98,6 +99,8 @@ struct Surroundings {
   std::set<std::pair<pg::Uuid, pg::Uuid>> active_members;
   // Of block_email and block_phone.
   Oid block_indexes[2] = {InvalidOid, InvalidOid};
+  // Whom the organization's rules give new leads to.
+  crm::NewLeadTurns turns;
 
   Surroundings() = default;
   Surroundings(Surroundings&&) = default;
@@ -137,6 +140,7 @@ class LeadWrite {
     DeriveBlocks();
     if (old_) Stamp();
     Score();
+    if (!old_ && AssignByRules()) Score();
   }
 
  private:
@@ -461,6 +465,22 @@ class LeadWrite {
         [&] { crm::RaiseDuplicate(Caller(), block == crm::kBlockEmail ? "email" : "phone", id, assignee); });
   }
 
+  // A new lead that nobody was named for, nor is its creator's.
+  bool AssignByRules() {
+    if (!IsNull(crm::kAssignedTo) || !IsOpen(row_)) return false;
+    const std::shared_ptr<const crm::Assignment> assignment = crm::AssignmentOf(organization_);
+    if (!assignment->on) return false;
+    Surroundings& around = Around();
+    const crm::ActivityFacts none;
+    const OptionalUuid member = AsOwner([&] {
+      return around.turns.Choose(*assignment, organization_, {row_, at_, none, crm::Now()});
+    });
+    // As in IsActiveMember.
+    pg::Call([] { CommandCounterIncrement(); });
+    around.command = GetCurrentCommandId(false);
+    if (member) Set(crm::kAssignedTo, member);
+    return member.has_value();
+  }
   void Score() {
     if (crm::ScoresGiven::Active()) return;
     const std::shared_ptr<const crm::Scoring> scoring = crm::ScoringOf(organization_);
@@ -531,6 +551,7 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
   crm::DuplicateWarnings warnings;
   crm::BoardCounts counts(at);
   crm::FieldIndex fields;
+  std::vector<pg::Uuid> taking_turns;
   pg::Scratch scratch;
   while (row.Next()) {
     pg::CheckForInterrupts();
@@ -546,7 +567,9 @@ void AfterInsert(const pg::TriggerCall& call, const AttrNumber* at) {
     warnings.Add({id, organization});
     fields.Add(id, organization, row.Get<pg::Json>(at[crm::kCustomFields]),
                row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
+    if (crm::NewLeadTurns::Pending()) taking_turns.push_back(id);
   }
+  crm::NewLeadTurns::Count(taking_turns);
   history.Flush();
   fields.Write();
   fingerprints.Write();

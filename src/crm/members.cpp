@@ -99,10 +99,21 @@ enum MemberColumn {
   kMName,
   kMEmail,
   kMUpdatedAt,
+  kMWeight,
+  kMCapacity,
   kMCount
 };
-constexpr const char* kMemberColumns[] = {"id",     "organization_id", "user_id", "role_slug", "team_id",
-                                          "status", "display_name",    "email",   "updated_at"};
+constexpr const char* kMemberColumns[] = {"id",
+                                          "organization_id",
+                                          "user_id",
+                                          "role_slug",
+                                          "team_id",
+                                          "status",
+                                          "display_name",
+                                          "email",
+                                          "updated_at",
+                                          "assignment_weight",
+                                          "assignment_capacity"};
 pg::Columns columns_of_members(kMemberColumns, kMCount);
 constexpr crm::TextRule kMemberTexts[] = {{kMName, crm::kNameLength}, {kMEmail, crm::kNameLength}};
 
@@ -150,10 +161,15 @@ void AuthorizeMember(const crm::Caller& caller, const pg::Row& row, const pg::Ro
       Refuse("nobody changes their own role, team or status");
     }
     if (old_status == "suspended") Refuse("a suspended member changes nothing");
+    // Whoever shares the leads out may say how many are theirs.
+    if ((crm::Changed(row, *old, at[kMWeight]) || crm::Changed(row, *old, at[kMCapacity])) &&
+        !caller.Can(Permission::kMembersUpdate)) {
+      caller.Require(Permission::kTeamsUpdate);
+    }
     return;
   }
-  const bool only_team = team_changes && !role_changes && !status_changes &&
-                         !crm::Changed(row, *old, at[kMName]) && !crm::Changed(row, *old, at[kMEmail]);
+  const bool only_team = !role_changes && !status_changes && !crm::Changed(row, *old, at[kMName]) &&
+                         !crm::Changed(row, *old, at[kMEmail]);
   if (!(only_team && caller.Can(Permission::kTeamsUpdate))) caller.Require(Permission::kMembersUpdate);
   RequireWithinOwn(caller, PermissionsOfRole(caller.organization, old->Get<std::string>(at[kMRole])));
   if (role_changes) RequireWithinOwn(caller, PermissionsOfRole(caller.organization, role));

@@ -8,6 +8,7 @@
 #include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "pg/json.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/security.hpp"
 #include "text/phone.hpp"
 
@@ -199,6 +200,9 @@ KVCRM_FUNCTION(organizations_after) {
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
   const Authorized authorized;
+  // What backends remember of settings is no longer so.
+  if (call.OnUpdate() && crm::Changed(row, call.Old(), at[kSettings]))
+    pg::InvalidateRelation(RelationGetRelid(call.table()));
   if (call.OnInsert()) {
     InsertDefaults(organization, row.Get<std::string>(at[kLocale]) == "ru");
   } else if (crm::Changed(row, call.Old(), at[kPolicy])) {

@@ -88,6 +88,9 @@ INSERT INTO kvcrm.scoring_rules (organization_id, field, operator, value, points
     (pg_temp.id('ru'), 'custom_fields.budget', 'gt', '20', 30), (pg_temp.id('ru'), 'activities.count', 'exists', 'true', 5), (pg_temp.id('ru'), 'created_at', 'older_than', '"90 days"', -10);
 SELECT kvcrm.rescore_leads(1000, pg_temp.id('ru')) \g /dev/null
 SELECT kvcrm.rescore_leads(1000, pg_temp.id('ru')) \g /dev/null
+-- Turns, and rules that are turned on.
+INSERT INTO kvcrm.assignment_rules (organization_id, field, operator, value, team_id) VALUES (pg_temp.id('ru'), 'company_domain', 'exists', 'true', pg_temp.id('team'));
+SELECT kvcrm.assign_next(pg_temp.id('lead 13')) \g /dev/null
 -- Leads that were merged, and a merge that was undone.
 DO $$
 DECLARE

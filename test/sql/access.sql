@@ -35,7 +35,7 @@ CREATE VIEW t.promised AS
 
 SELECT set_eq(format('SELECT * FROM t.privileges(%L)', :'api'), 'SELECT * FROM t.promised', 'grant_api gives exactly what api_privileges lists');
 SELECT is((SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = :'api'::regrole AND (a.is_grantable OR a.privilege_type <> 'SELECT')
-              AND NOT (c.relname IN ('custom_field_definitions', 'scoring_rules') AND a.privilege_type = 'DELETE')), 0::bigint,
+              AND NOT (c.relname IN ('custom_field_definitions', 'scoring_rules', 'assignment_rules') AND a.privilege_type = 'DELETE')), 0::bigint,
           'on tables SELECT alone but for definitions of fields and rules, which may be deleted; and not to pass on');
 SELECT is((SELECT columns FROM t.promised WHERE object_name = 'kvcrm.leads' AND privilege = 'UPDATE'),
           '{assigned_to,company,currency,custom_fields,email,estimated_value,inn,lost_reason,name,phone,position,source,stage_id}', 'the columns of leads that clients may update');
@@ -177,7 +177,7 @@ SELECT is(t.try('owner', format('INSERT INTO kvcrm.%I (%I) VALUES (NULL)', c.rel
  WHERE c.relnamespace = 'kvcrm'::regnamespace AND c.relkind = 'r'
    AND NOT EXISTS (SELECT FROM t.promised p WHERE p.object_name = 'kvcrm.' || c.relname AND p.privilege = 'INSERT' AND a.attname = ANY (p.columns)) ORDER BY c.relname, a.attnum;
 SELECT is(t.try('owner', format('DELETE FROM kvcrm.%I', relname)), '42501', 'an owner deletes from ' || relname)
-  FROM pg_class WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND relname NOT IN ('custom_field_definitions', 'scoring_rules') ORDER BY relname;
+  FROM pg_class WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND relname NOT IN ('custom_field_definitions', 'scoring_rules', 'assignment_rules') ORDER BY relname;
 SELECT is(t.try('owner', format('SELECT FROM kvcrm.%I', relname)), '42501', 'an owner reads ' || relname)
   FROM pg_class c WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND NOT EXISTS (SELECT FROM t.promised p WHERE p.object_name = 'kvcrm.' || c.relname AND p.privilege = 'SELECT') ORDER BY relname;
 -- The log is append-only for everybody.

@@ -31,7 +31,8 @@ INSERT INTO test.tables VALUES
     (10, 'customer', 'customers', 'organization_id, name', 'test.id(''a''), ''C'' || i', 'company = ''АО'''),
     (11, 'contact', 'customer_contacts', 'organization_id, customer_id, name', 'test.id(''a''), (SELECT c.id FROM kvcrm.customers c WHERE c.name = ''C'' || i), ''P''', '"position" = ''x'''),
     (12, 'field', 'custom_field_definitions', 'organization_id, entity, key, type', 'test.id(''a''), ''quote'', ''f'' || i, ''text''', 'name = name || ''!'''),
-    (13, 'scoring_rule', 'scoring_rules', 'organization_id, field, operator, value, points', 'test.id(''b''), ''source'', ''eq'', ''"x"'', i', 'points = points + 1');
+    (13, 'scoring_rule', 'scoring_rules', 'organization_id, field, operator, value, points', 'test.id(''b''), ''source'', ''eq'', ''"x"'', i', 'points = points + 1'),
+    (14, 'assignment_rule', 'assignment_rules', 'organization_id, field, operator, value, user_id', 'test.id(''b''), ''source'', ''eq'', ''"x"'', test.id(''owner_b'')', 'order_index = order_index + 1');
 CREATE TABLE test.results (n int, entity text, step text, logs text, entities uuid[], rows uuid[]);
 DO $$
 DECLARE

@@ -101,6 +101,7 @@ SELECT t.id(prefix || '_' || who), t.id('north'), t.id('own_' || who), 'task', p
   FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who, unnest(ARRAY['mine', 'theirs']) AS prefix;
 INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES (t.id('north'), 'quote', 'terms', 'text'), (t.id('south'), 'quote', 'terms', 'text');
 INSERT INTO kvcrm.scoring_rules (organization_id, field, operator, value, points) VALUES (t.id('north'), 'source', 'eq', '"website"', 1), (t.id('south'), 'source', 'eq', '"website"', 1);
+INSERT INTO kvcrm.assignment_rules (organization_id, field, operator, value, user_id) VALUES (t.id('north'), 'source', 'eq', '"website"', t.id('far')), (t.id('south'), 'source', 'eq', '"website"', t.id('south_rep'));
 INSERT INTO kvcrm.customers (id, organization_id, name) VALUES (t.id('customer'), t.id('north'), 'Customer'), (t.id('customer_south'), t.id('south'), 'Customer');
 INSERT INTO kvcrm.customer_contacts (id, organization_id, customer_id, name) VALUES (t.id('contact'), t.id('north'), t.id('customer'), 'Contact');
 -- A quote on each lead of one's own, one on somebody else's.
@@ -209,6 +210,13 @@ x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:
 ('INSERT INTO kvcrm.scoring_rules (field, operator, value, points) VALUES (''source'', ''eq'', ''"x"'', 1)', '{scoring:manage}', '{}', '42501', '42501', 1, 1),
 ('UPDATE kvcrm.scoring_rules SET points = 2', '{scoring:manage}', '{}', 0, 0, 1, 1),
 ('DELETE FROM kvcrm.scoring_rules', '{scoring:manage}', '{}', 0, 0, 1, 1),
+('SELECT FROM kvcrm.assignment_rules', NULL, NULL, 1, 1, 1, 1),
+('INSERT INTO kvcrm.assignment_rules (field, operator, value, user_id) VALUES (''source'', ''eq'', ''"x"'', t.id(''far''))', '{settings:update}', '{}', '42501', '42501', 1, 1),
+('UPDATE kvcrm.assignment_rules SET order_index = 2', '{settings:update}', '{}', 0, 0, 1, 1),
+('DELETE FROM kvcrm.assignment_rules', '{settings:update}', '{}', 0, 0, 1, 1),
+('SELECT kvcrm.assign_next(t.id(''own_'' || {me}))', '{leads:assign}', '{leads:read_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.assign_next(t.id(''lead_far''))', '{leads:assign}', '{leads:read_all}', 'PT404', 1, 1, 1),
+('UPDATE kvcrm.organization_members SET assignment_weight = 2 WHERE user_id = t.id(''far'')', '{members:update,teams:update}', '{sales_team}', 0, 1, 1, 1),
 ('SELECT kvcrm.rescore_leads()', '{scoring:manage}', '{}', '42501', '42501', 1, 1),
 ('SELECT kvcrm.explain_score(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT kvcrm.explain_score(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
@@ -474,6 +482,9 @@ INSERT INTO t.probes VALUES
 ('INSERT INTO kvcrm.scoring_rules (field, operator, value, points, organization_id) VALUES (''custom_fields.budget'', ''contains'', ''"x"'', 1, {id})', t.id('south')),
 ('SELECT kvcrm.rescore_leads(organization_id => {id})', t.id('south')),
 ('SELECT kvcrm.explain_score({id})', t.id('lead_south')),
+('SELECT kvcrm.assign_next({id})', t.id('lead_south')),
+('SELECT kvcrm.assign_next(t.id(''lead_rep''), {id})', t.id('south_team')),
+('INSERT INTO kvcrm.assignment_rules (field, operator, value, user_id) VALUES (''source'', ''eq'', ''"x"'', {id})', t.id('south_rep')),
 ('INSERT INTO kvcrm.lead_sources (slug, name, organization_id) VALUES (''x'', ''x'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.teams (name, organization_id) VALUES (''First'', {id})', t.id('south')),
 ('INSERT INTO kvcrm.roles (slug, name, organization_id) VALUES (''owner'', ''x'', {id})', t.id('south')),
