@@ -41,6 +41,7 @@ void DropEmptyLines(std::string_view& csv) {
 
 CsvLayout FindCsvLayout(std::string_view csv) {
   if (csv.starts_with(kByteOrderMark)) csv.remove_prefix(kByteOrderMark.size());
+  while (!csv.empty() && (csv.back() == '\n' || csv.back() == '\r')) csv.remove_suffix(1);
   DropEmptyLines(csv);
   const std::size_t end = EndOfRecord(csv);
   if (end == 5 && (csv.starts_with("sep=") || csv.starts_with("SEP="))) {

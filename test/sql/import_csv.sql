@@ -28,6 +28,7 @@ SELECT is(test.load(E'sep=;\r\nname;email\r\nx,;y@y.ru'), '1|created|x,|y@y.ru',
 SELECT is(test.load(E'\n\nname,company\n\n"a","Две\nстроки"\n,\n  ,  \nb,'), E'2|created|a|Две\nстроки\n5|created|b', 'quoted newlines; empty lines are passed over and counted');
 SELECT is(test.load(E'name,email\na\nb,b@b.ru,c\nd,d@d.ru'), E'1|error|the row has 1 fields, the header 2\n2|error|the row has 3 fields, the header 2\n3|created|d|d@d.ru', 'rows that are too short or too long');
 SELECT is(test.load(E'name\nпервый\n""\nвторой'), E'1|created|первый\n3|created|второй', 'one column');
+SELECT is(test.load(E'name\r\nx\r'), '1|created|x', 'half a line end at the end, as shells leave it');
 SELECT is(test.load('name,email'), NULL, 'a header only');
 SELECT is(test.load(convert_from(convert_to(E'Имя;Компания\nЖора;Щит', encoding), encoding)), '1|created|Жора|Щит', 'bytes in ' || encoding) FROM unnest(ARRAY['WIN1251', 'KOI8R', 'ISO_8859_5', 'WIN866', 'UTF8']) AS encoding;
 SELECT is((SELECT string_agg(i.outcome, ',') FROM kvcrm.import_leads_csv(E'name\n' || repeat('x', 100000) || E'\ny', organization_id => test.id('a')) i), 'error,created', 'a huge cell is an error of its row');

@@ -20,6 +20,7 @@ TEST(CsvLayout, WhatComesBeforeTheHeader) {
   EXPECT_EQ(FindCsvLayout("sep=;\r\na,b,c").body, "a,b,c");
   EXPECT_EQ(FindCsvLayout("sep=;\r\na,b,c").separator, ';');
   EXPECT_EQ(FindCsvLayout("sep=x\na,b").body, "sep=x\na,b");
+  EXPECT_EQ(FindCsvLayout("a\r\nb\r\n\r").body, "a\r\nb");
 }
 
 TEST(CsvLayout, EndOfCopy) {
