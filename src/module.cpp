@@ -1,6 +1,7 @@
 // The module: magic block and settings.
 #include "crm/drop_guard.hpp"
 #include "crm/duplicate_policy.hpp"
+#include "crm/feed.hpp"
 #include "crm/identity.hpp"
 #include "crm/installation.hpp"
 #include "pg/error.hpp"
@@ -20,6 +21,7 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
   kvcrm::crm::DefineSettings();
+  kvcrm::crm::DefineFeedSettings();
   kvcrm::crm::GuardDrops();
   kvcrm::crm::CheckVersionOnEntry();
   kvcrm::pg::Error::SetRewording(kvcrm::crm::RewordDuplicate);

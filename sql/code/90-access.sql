@@ -20,7 +20,7 @@ AS $$
       FROM unnest(ARRAY['organizations', 'roles', 'teams', 'organization_members', 'lead_stages',
                         'lead_stage_transitions', 'lead_sources', 'custom_field_definitions', 'leads', 'lead_stage_history',
                         'lead_activities', 'customers', 'customer_contacts', 'quotes', 'activity_logs',
-                        'duplicate_pairs', 'lead_imports', 'scoring_rules', 'assignment_rules']) AS t (name)
+                        'duplicate_pairs', 'lead_imports', 'scoring_rules', 'assignment_rules', 'feed_consumers']) AS t (name)
     UNION ALL
     SELECT 'table', 'kvcrm.' || t.name, 'DELETE', NULL FROM unnest(ARRAY['custom_field_definitions', 'scoring_rules', 'assignment_rules']) AS t (name)
     UNION ALL

@@ -2,6 +2,7 @@
 #include "crm/audit.hpp"
 
 #include "crm/bulk_insert.hpp"
+#include "crm/feed.hpp"
 #include "crm/identity.hpp"
 #include "crm/rows.hpp"
 #include "pg/json.hpp"
@@ -18,8 +19,8 @@ namespace {
 const crm::BulkInsert kInsertLog(
     "audit.insert",
     "INSERT INTO kvcrm.activity_logs (organization_id, entity_type, entity_id, action,"
-    " actor_id, changes)",
-    {UUIDOID, TEXTOID, UUIDOID, TEXTOID, UUIDOID, JSONBOID});
+    " actor_id, changes, feed_epoch)",
+    {UUIDOID, TEXTOID, UUIDOID, TEXTOID, UUIDOID, JSONBOID, INT4OID});
 
 // Columns that the log leaves out: ids, bookkeeping, and what is derived from what it does tell.
 constexpr std::string_view kUnlogged[] = {"id",         "organization_id",  "version",         "created_at",
@@ -159,7 +160,7 @@ class LogWriter {
 
  private:
   void Add(const pg::TransitionReader& row, std::string_view action, const pg::Json* more = nullptr) {
-    const pg::Value organization = batch_.Make(row.Get<pg::Uuid>(table_.organization));
+    const auto organization = row.Get<pg::Uuid>(table_.organization);
     const pg::Value id = batch_.Make(row.Get<pg::Uuid>(table_.id));
     pg::Value changes;
     {
@@ -168,8 +169,9 @@ class LogWriter {
       if (more != nullptr) built = pg::MergeObjects(built, *more);
       changes = pg::ToValue(built);
     }
-    batch_.Add({organization, batch_.Make(std::string_view(call_.Argument(0))), id, batch_.Make(action),
-                batch_.Make(actor_), changes});
+    batch_.Add({batch_.Make(organization), batch_.Make(std::string_view(call_.Argument(0))), id,
+                batch_.Make(action), batch_.Make(actor_), changes,
+                pg::ToValue(crm::FeedEpoch(organization))});
   }
 
   const pg::TriggerCall& call_;
@@ -208,7 +210,7 @@ void LogScope::Write() {
     if (std::exchange(told.written, true)) continue;
     batch_.Add({batch_.Make(told.organization), batch_.Make(std::string_view(told.entity)),
                 batch_.Make(told.id), batch_.Make(std::string_view(told.action)), batch_.Make(CurrentUser()),
-                pg::ToValue(told.changes)});
+                pg::ToValue(told.changes), pg::ToValue(FeedEpoch(told.organization))});
   }
   batch_.Flush();
 }

@@ -57,7 +57,8 @@ namespace kvcrm::crm {
   X(kTeamsUpdate, "teams:update", "rename teams and put members into them")                            \
   X(kTeamsDelete, "teams:delete", "delete teams")                                                      \
   X(kSettingsUpdate, "settings:update", "change the organization, its settings and lead sources")      \
-  X(kLogsRead, "logs:read", "read the audit log")
+  X(kLogsRead, "logs:read", "read the audit log")                                                      \
+  X(kLogsAcknowledge, "logs:acknowledge", "acknowledge events of the feed, which moves a consumer on")
 
 enum class Permission : std::uint8_t {
 #define KVCRM_PERMISSION_NAME(name, token, description) name,
