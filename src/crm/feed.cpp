@@ -14,6 +14,7 @@
 #include "crm/errors.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
+#include "pg/horizon.hpp"
 #include "pg/result_set.hpp"
 #include "text/utf8.hpp"
 
@@ -33,40 +34,47 @@ using OptionalUuid = std::optional<pg::Uuid>;
 
 constexpr std::int32_t kMostEvents = 10'000;
 
-// Where the feed ends, for organization $1 in the cluster $2, both of one snapshot. Entries of other clusters
+// The cluster that transaction ids are of.
+std::int64_t Cluster() {
+  return pg::Call([] { return static_cast<std::int64_t>(GetSystemIdentifier()); });
+}
+
+// Where the feed ends, for organization $1 in the cluster $2 with the horizon $3. Entries of other clusters
 // have all ended; without a row nothing was written since the feed exists.
 #define EPOCHS(value, none) \
   "coalesce((SELECT " value " FROM kvcrm.feed_epochs e WHERE e.organization_id = $1), " none ")"
 #define END_EPOCH EPOCHS("CASE WHEN e.system_identifier = $2 THEN e.epoch ELSE e.epoch + 1 END", "2147483647")
-#define END_TX                                                                                              \
-  EPOCHS(                                                                                                   \
-      "CASE WHEN e.system_identifier = $2 THEN pg_snapshot_xmin(pg_current_snapshot()) ELSE '0'::xid8 END", \
-      "'0'::xid8")
-#define OF_CONSUMER(column, none) \
-  "coalesce((SELECT c." column    \
-  " FROM kvcrm.feed_consumers c WHERE c.organization_id = $1 AND c.name = $3), " none ")"
-#define AFTER_CONSUMER                                                              \
-  "(g.feed_epoch, g.tx, g.id) > (" OF_CONSUMER("feed_epoch", "0") ", " OF_CONSUMER( \
-      "tx", "'0'::xid8") ", " OF_CONSUMER("event_id", "'00000000-0000-0000-0000-000000000000'::uuid") ")"
+#define END_TX EPOCHS("CASE WHEN e.system_identifier = $2 THEN $3 ELSE '0' END", "'0'") "::xid8"
 #define GIVEN_OUT "(g.feed_epoch, g.tx) < (" END_EPOCH ", " END_TX ")"
-
-const pg::Statement<pg::Uuid, std::int64_t, std::string, std::int32_t> kEvents{
-    "feed.events", "SELECT g FROM kvcrm.activity_logs g WHERE g.organization_id = $1 AND " AFTER_CONSUMER
-                   " AND " GIVEN_OUT " ORDER BY g.feed_epoch, g.tx, g.id LIMIT $4"};
-
-// What the entries that are held back wait for: a session or a prepared transaction, since when.
 #define HELD_BACK                                                                                         \
   "EXISTS (SELECT 1 FROM kvcrm.activity_logs g WHERE g.organization_id = $1 AND (g.feed_epoch, g.tx) >= " \
   "(" END_EPOCH ", " END_TX "))"
-#define OLDEST_TRANSACTION "pg_snapshot_xmin(pg_current_snapshot())::xid"
-const pg::Statement<pg::Uuid, std::int64_t> kWaitsFor{
+
+// Where the feed ends, of the active snapshot.
+struct End {
+  std::int64_t cluster = Cluster();
+  std::string horizon = pg::Horizon();
+};
+
+#define OF_CONSUMER(column, none) \
+  "coalesce((SELECT c." column    \
+  " FROM kvcrm.feed_consumers c WHERE c.organization_id = $1 AND c.name = $4), " none ")"
+const pg::Statement<pg::Uuid, std::int64_t, std::string, std::string, std::int32_t> kEvents{
+    "feed.events",
+    "SELECT g FROM kvcrm.activity_logs g WHERE g.organization_id = $1 AND " GIVEN_OUT
+    " AND (g.feed_epoch, g.tx, g.id) > (" OF_CONSUMER("feed_epoch", "0") ", " OF_CONSUMER("tx", "'0'::xid8") ", "
+    OF_CONSUMER("event_id", "'00000000-0000-0000-0000-000000000000'::uuid")
+    ") ORDER BY g.feed_epoch, g.tx, g.id LIMIT $5"};
+
+// What the entries that are held back wait for: a session or a prepared transaction, since when.
+const pg::Statement<pg::Uuid, std::int64_t, std::string> kWaitsFor{
     "feed.waits_for",
     "SELECT w.since, w.what FROM (SELECT a.xact_start, format('process %s, %s', a.pid, a.state)"
-    "   FROM pg_stat_activity a WHERE a.backend_xid = " OLDEST_TRANSACTION
+    "   FROM pg_stat_activity a WHERE a.backend_xid = $3::xid8::xid"
     "   UNION ALL SELECT p.prepared, format('prepared transaction %L', p.gid) FROM pg_prepared_xacts p"
-    "   WHERE p.transaction = " OLDEST_TRANSACTION ") AS w (since, what) WHERE " HELD_BACK};
+    "   WHERE p.transaction = $3::xid8::xid) AS w (since, what) WHERE " HELD_BACK};
 
-const pg::Statement<pg::Uuid, std::int64_t> kConsumers{
+const pg::Statement<pg::Uuid, std::int64_t, std::string> kConsumers{
     "feed.consumers",
     "SELECT c.name, c.updated_at, n.id, n.created_at, " HELD_BACK
     " FROM kvcrm.feed_consumers c"
@@ -75,20 +83,20 @@ const pg::Statement<pg::Uuid, std::int64_t> kConsumers{
     "   ORDER BY g.feed_epoch, g.tx, g.id LIMIT 1) AS n ON true"
     " WHERE c.organization_id = $1 ORDER BY c.name"};
 
-const pg::Statement<pg::Uuid, std::int64_t, std::string, pg::Uuid, OptionalUuid> kAcknowledge{
+const pg::Statement<pg::Uuid, std::int64_t, std::string, std::string, pg::Uuid, OptionalUuid> kAcknowledge{
     "feed.acknowledge",
     "INSERT INTO kvcrm.feed_consumers AS c (organization_id, name, feed_epoch, tx, event_id, acknowledged_by)"
-    " SELECT g.organization_id, $3, g.feed_epoch, g.tx, g.id, $5 FROM kvcrm.activity_logs g"
-    " WHERE g.organization_id = $1 AND g.id = $4 AND " GIVEN_OUT
+    " SELECT g.organization_id, $4, g.feed_epoch, g.tx, g.id, $6 FROM kvcrm.activity_logs g"
+    " WHERE g.organization_id = $1 AND g.id = $5 AND " GIVEN_OUT
     " ON CONFLICT (organization_id, name) DO UPDATE SET feed_epoch = excluded.feed_epoch, tx = excluded.tx,"
     "   event_id = excluded.event_id, acknowledged_by = excluded.acknowledged_by, updated_at = now()"
     " WHERE (c.feed_epoch, c.tx, c.event_id) < (excluded.feed_epoch, excluded.tx, excluded.event_id)"
     " RETURNING c"};
 
-// Why nothing was acknowledged: the event, and whether it is already behind the consumer.
-const pg::Statement<pg::Uuid, std::int64_t, pg::Uuid> kGivenOut{
+// Why nothing was acknowledged: no such event, not given out yet, or already behind the consumer.
+const pg::Statement<pg::Uuid, std::int64_t, std::string, pg::Uuid> kGivenOut{
     "feed.given_out",
-    "SELECT " GIVEN_OUT " FROM kvcrm.activity_logs g WHERE g.organization_id = $1 AND g.id = $3"};
+    "SELECT " GIVEN_OUT " FROM kvcrm.activity_logs g WHERE g.organization_id = $1 AND g.id = $4"};
 const pg::Statement<pg::Uuid, std::string> kConsumer{
     "feed.consumer", "SELECT c FROM kvcrm.feed_consumers c WHERE c.organization_id = $1 AND c.name = $2"};
 
@@ -109,10 +117,6 @@ const pg::Statement<pg::Uuid, std::int64_t> kBeginEpoch{
 // kvcrm.feed_patience, in seconds.
 int patience = 60;
 
-std::int64_t Cluster() {
-  return pg::Call([] { return static_cast<std::int64_t>(GetSystemIdentifier()); });
-}
-
 std::string RequireConsumer(const pg::Args& args) {
   const auto name = args.Require<std::string>(0, "consumer");
   if (name.empty() || text::CountCodePoints(name) > crm::kShortLength) {
@@ -122,8 +126,8 @@ std::string RequireConsumer(const pg::Args& args) {
 }
 
 // Says what the feed waits for, if it has waited for long.
-void WarnOfWaiting(const pg::Uuid& organization) {
-  const pg::Rows rows = kWaitsFor(organization, Cluster());
+void WarnOfWaiting(const pg::Uuid& organization, const End& end) {
+  const pg::Rows rows = kWaitsFor(organization, end.cluster, end.horizon);
   if (rows.empty() || rows.IsNull(0, 0)) return;
   const auto since = rows.Get<pg::Timestamp>(0, 0);
   const auto seconds = (pg::Call([] { return GetCurrentTimestamp(); }) - since.value) / USECS_PER_SEC;
@@ -185,9 +189,10 @@ KVCRM_FUNCTION(event_feed) {
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   caller.Require(Permission::kLogsRead);
-  const pg::Rows rows = kEvents(caller.organization, Cluster(), consumer, most);
+  const End end;
+  const pg::Rows rows = kEvents(caller.organization, end.cluster, end.horizon, consumer, most);
   for (std::uint64_t i = 0; i < rows.size(); ++i) result.AddComposite(rows.At(i, 0).datum);
-  if (rows.size() < static_cast<std::uint64_t>(most)) WarnOfWaiting(caller.organization);
+  if (rows.size() < static_cast<std::uint64_t>(most)) WarnOfWaiting(caller.organization, end);
   return result.Done();
 }
 
@@ -198,9 +203,11 @@ KVCRM_FUNCTION(ack_events) {
   pg::Session session(pg::Access::kWrite);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   caller.Require(Permission::kLogsAcknowledge);
-  const pg::Rows moved = kAcknowledge(caller.organization, Cluster(), consumer, event, caller.user);
+  const End end;
+  const pg::Rows moved =
+      kAcknowledge(caller.organization, end.cluster, end.horizon, consumer, event, caller.user);
   if (!moved.empty()) return args.ReturnRow(moved.At(0, 0).datum);
-  const pg::Rows known = kGivenOut(caller.organization, Cluster(), event);
+  const pg::Rows known = kGivenOut(caller.organization, end.cluster, end.horizon, event);
   if (known.empty()) throw Error(crm::kNotFound, "event not found");
   if (!known.Get<bool>(0, 0)) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "event was not given out yet")
@@ -215,14 +222,15 @@ KVCRM_FUNCTION(feed_status) {
   pg::Session session(pg::Access::kRead);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(0));
   caller.Require(Permission::kLogsRead);
-  const pg::Rows waits = kWaitsFor(caller.organization, Cluster());
+  const End end;
+  const pg::Rows waits = kWaitsFor(caller.organization, end.cluster, end.horizon);
   std::optional<pg::Timestamp> since;
   std::optional<std::string> what;
   if (!waits.empty()) {
     since = waits.Get<std::optional<pg::Timestamp>>(0, 0);
     what = waits.Get<std::optional<std::string>>(0, 1);
   }
-  const pg::Rows rows = kConsumers(caller.organization, Cluster());
+  const pg::Rows rows = kConsumers(caller.organization, end.cluster, end.horizon);
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
     result.Add(rows.Get<std::string>(i, 0), rows.Get<pg::Timestamp>(i, 1), rows.Get<OptionalUuid>(i, 2),
                rows.Get<std::optional<pg::Timestamp>>(i, 3), rows.Get<bool>(i, 4), since, what);

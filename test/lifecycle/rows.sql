@@ -108,11 +108,15 @@ SELECT FROM kvcrm.import_leads(jsonb_build_array(jsonb_build_object('name', E'И
 SELECT FROM kvcrm.scan_duplicates(organization_id => pg_temp.id('ru'));
 INSERT INTO kvcrm.match_models (organization_id, prior, weights, duplicates, others, diagnostics)
     VALUES (pg_temp.id('ru'), -13.25, '{"name": {"exact": 12.125}, "smell": {"exact": 1}}', 30, 20, '{"duplicates": 30, "others": 20}');
+-- A reader of the feed; it may wait for others who write in this cluster.
+INSERT INTO kvcrm.feed_consumers (organization_id, name, feed_epoch, tx, event_id)
+SELECT organization_id, 'webhook', feed_epoch, tx, id FROM kvcrm.activity_logs WHERE organization_id = pg_temp.id('ru') ORDER BY tx, id LIMIT 1 OFFSET 5;
 -- The organization then blocks duplicates.
 UPDATE kvcrm.organizations SET duplicate_policy = 'block', settings = '{"inn_check": false}' WHERE id = pg_temp.id('ru');
 -- What the triggers would refuse or change today, as rows of an older version might be.
 SET session_replication_role = replica;
 UPDATE kvcrm.leads SET merged_into_id = pg_temp.id('lead 3'), email = ' not an address ', updated_at = '2001-02-03', version = 99
  WHERE id = pg_temp.id('lead 12');
+UPDATE kvcrm.feed_epochs SET epoch = 3 WHERE organization_id = pg_temp.id('ru');
 UPDATE kvcrm.activity_logs SET tx = '4000000000', feed_epoch = 3 WHERE entity_id = pg_temp.id('lead 3');
 RESET session_replication_role;

@@ -35,6 +35,7 @@ SELECT kvcrm.merge_leads(test.id('other'), ARRAY[test.id('merged')]) IS NOT NULL
 SELECT test.keep('merge', id) FROM kvcrm.lead_merges;
 SELECT count(*) FROM kvcrm.import_leads('[{"name": "Импорт"}]', organization_id => test.id('a'));
 SELECT test.keep('import', id) FROM kvcrm.lead_imports;
+SELECT test.keep('event', id) FROM kvcrm.activity_logs WHERE entity_id = test.id('other') LIMIT 1;
 
 -- A good value for an argument, as SQL; null where the default is good.
 CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS text LANGUAGE sql AS $$
@@ -52,6 +53,8 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'activity_id' THEN quote_literal(test.id('activity')) || '::uuid'
         WHEN argument = 'quote_id' THEN quote_literal(test.id('quote')) || '::uuid'
         WHEN argument = 'amount' THEN '1'
+        WHEN argument = 'consumer' THEN quote_literal('hook')
+        WHEN argument = 'up_to' THEN quote_literal(test.id('event')) || '::uuid'
         WHEN argument = 'customer_id' THEN quote_literal(test.id('customer')) || '::uuid'
         -- A stage without leads.
         WHEN function = 'delete_stage' AND argument = 'stage_id' THEN quote_literal(test.stage('a', 4)) || '::uuid'

@@ -13,11 +13,11 @@ SELECT is((SELECT array_agg(permission ORDER BY permission) FROM kvcrm.permissio
     'lead_stages:create', 'lead_stages:delete', 'lead_stages:read', 'lead_stages:update',
     'leads:assign', 'leads:convert', 'leads:convert_own', 'leads:create', 'leads:delete', 'leads:erase',
     'leads:export', 'leads:import', 'leads:merge', 'leads:read_all', 'leads:read_own', 'leads:read_team',
-    'leads:update', 'leads:update_own', 'leads:update_team', 'logs:read',
+    'leads:update', 'leads:update_own', 'leads:update_team', 'logs:acknowledge', 'logs:read',
     'members:create', 'members:update', 'quotes:create', 'quotes:delete', 'quotes:read', 'quotes:update',
     'roles:create', 'roles:delete', 'roles:update', 'scoring:manage', 'settings:update',
     'teams:create', 'teams:delete', 'teams:update'], 'the registry of permissions');
-SELECT is((SELECT count(*) FROM kvcrm.permission_registry() WHERE description ~ '^[a-z].*[^.]$'), 44::bigint, 'each says what it allows');
+SELECT is((SELECT count(*) FROM kvcrm.permission_registry() WHERE description ~ '^[a-z].*[^.]$'), 45::bigint, 'each says what it allows');
 
 -- A role of whatever tokens, tried out by one member.
 INSERT INTO kvcrm.roles (organization_id, slug, name, permissions) VALUES (t.id('north'), 'tried', 'Tried', '{}');
@@ -56,7 +56,7 @@ SELECT is(t.allows(held, asked), answer, format('%s holds %s: %s', held, asked, 
   FROM (VALUES ('{}'::text[], 'leads:create', 'false'), ('{leads:create}', 'leads:create', 'true'), ('{leads:create}', 'leads:delete', 'false'),
                ('{leads:*}', 'leads:erase', 'true'), ('{leads:*}', 'leads:*', 'true'), ('{leads:*}', 'lead_stages:read', 'false'),
                ('{lead_stages:*}', 'leads:create', 'false'), ('{leads:create}', 'leads:*', 'false'), ('{*:*}', '*:*', 'true'),
-               ('{*:*}', 'logs:read', 'true'), ('{leads:*}', '*:*', 'false'), ('{logs:read}', 'logs:*', 'true'),
+               ('{*:*}', 'logs:read', 'true'), ('{leads:*}', '*:*', 'false'), ('{logs:read,logs:acknowledge}', 'logs:*', 'true'),
                ('{leads:update}', 'leads:update_own', 'false'), ('{leads:create,leads:create}', 'leads:create', 'true'),
                ('{*:*}', 'leads:fly', '22023'), ('{*:*}', '', '22023'), ('{*:*}', 'member', '22023'), ('{*:*}', NULL, '22023')) AS s (held, asked, answer);
 SELECT is((SELECT count(*) FROM kvcrm.permission_registry() r WHERE t.allows(t.all_but(r.permission), r.permission) <> 'false'), 0::bigint,
@@ -108,6 +108,8 @@ INSERT INTO kvcrm.customer_contacts (id, organization_id, customer_id, name) VAL
 INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount)
 SELECT t.id('quote_' || who), t.id('north'), t.id('own_' || who), 'Quote', 1 FROM unnest(ARRAY['rep', 'manager', 'admin', 'owner', 'tester']) AS who
 UNION ALL SELECT t.id('quote_far'), t.id('north'), t.id('lead_far'), 'Quote', 1;
+-- An event that the feed gives out, as if its transaction were over.
+INSERT INTO kvcrm.activity_logs (id, organization_id, entity_type, entity_id, action, tx) VALUES (t.id('event'), t.id('north'), 'lead', t.id('lead_far'), 'updated', '3');
 INSERT INTO kvcrm.roles (id, organization_id, slug, name, permissions) VALUES (t.id('role'), t.id('north'), 'temp', 'Temp', '{leads:create}');
 SELECT id AS stage FROM kvcrm.lead_stages WHERE organization_id = t.id('north') AND name = 'Contacted' \gset
 
@@ -271,7 +273,11 @@ x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:
 ('SELECT FROM kvcrm.organizations', NULL, NULL, 1, 1, 1, 1),
 ('UPDATE kvcrm.organizations SET name = ''x'' WHERE id = t.id(''north'')', '{settings:update}', '{}', 0, 0, 1, 1),
 ('DELETE FROM kvcrm.organizations', '{}', '{}', '42501', '42501', '42501', '42501'),
-('SELECT FROM kvcrm.activity_logs WHERE entity_id = t.id(''own_'' || {me})', '{logs:read}', '{}', 0, 1, 1, 1);
+('SELECT FROM kvcrm.activity_logs WHERE entity_id = t.id(''own_'' || {me})', '{logs:read}', '{}', 0, 1, 1, 1),
+('SELECT FROM kvcrm.event_feed(''hook'', 1)', '{logs:read}', '{}', '42501', 1, 1, 1),
+('SELECT FROM kvcrm.feed_status()', '{logs:read}', '{}', '42501', 0, 0, 0),
+('SELECT kvcrm.ack_events(''hook'', t.id(''event''))', '{logs:acknowledge}', '{}', '42501', '42501', 1, 1),
+('SELECT FROM kvcrm.feed_consumers', '{logs:read}', '{}', 0, 0, 0, 0);
 
 CREATE FUNCTION t.fill(statement text, who text, stage uuid) RETURNS text LANGUAGE sql AS $$
     SELECT replace(replace(statement, '{me}', quote_literal(who)), '{stage}', quote_literal(stage))
