@@ -403,6 +403,7 @@ INSERT INTO kvcrm.quotes (id, organization_id, lead_id, title, amount) VALUES (t
 INSERT INTO kvcrm.duplicate_pairs (organization_id, lead_id, other_lead_id, probability)
 SELECT t.id('south'), least(t.id('lead_south'), t.id('twin_south')), greatest(t.id('lead_south'), t.id('twin_south')), 0.9;
 INSERT INTO kvcrm.lead_imports (organization_id, format) VALUES (t.id('south'), 'csv');
+INSERT INTO kvcrm.feed_consumers (organization_id, name, feed_epoch, tx, event_id) VALUES (t.id('south'), 'hook', 1, '3', t.id('event'));
 SELECT is(t.get('owner', format('SELECT count(*) FROM kvcrm.%I WHERE %s <> t.id(''north'')', relname, CASE relname WHEN 'organizations' THEN 'id' ELSE 'organization_id' END)), '0',
           'the owner of one organization sees no row of another in ' || relname)
   FROM pg_class c WHERE relnamespace = 'kvcrm'::regnamespace AND relkind = 'r' AND has_table_privilege(:'api', c.oid, 'SELECT') ORDER BY relname;
