@@ -13,6 +13,7 @@
 #include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
+#include "crm/scoring.hpp"
 #include "pg/result_set.hpp"
 #include "text/email.hpp"
 #include "text/inn.hpp"
@@ -514,6 +515,9 @@ class Check {
     country_changed_ = !kCountryChanged(organization_).empty();
     for (const TextTable& table : kTextTables) CheckTexts(table);
     ForEachRow(kLeads, [this](const pg::Rows& rows, std::uint64_t i) { CheckLead(rows, i); });
+    crm::FindWrongScores(organization_, [this](const pg::Uuid& lead) {
+      Report("score", "lead", lead, "score is not the sum of the rules that apply");
+    });
     CheckCustomers();
     ForEachRow(kContacts, [this](const pg::Rows& rows, std::uint64_t i) {
       CheckEmail("contact", rows.Get<pg::Uuid>(i, 0), rows.At(i, 1));
@@ -752,6 +756,8 @@ const pg::Statement<> kHomeless{
     " UNION ALL " HOMELESS("duplicate_pairs") " UNION ALL " HOMELESS("match_models") " UNION ALL "
     HOMELESS("match_common_values") " UNION ALL " HOMELESS("custom_field_definitions") " UNION ALL "
     HOMELESS("lead_stages") " UNION ALL " HOMELESS("lead_stage_transitions") " UNION ALL " HOMELESS("lead_sources")
+    " UNION ALL " HOMELESS("scoring_rules") " UNION ALL " HOMELESS("scoring_states")
+    " UNION ALL " HOMELESS("assignment_rules") " UNION ALL " HOMELESS("assignment_pools")
     " UNION ALL " HOMELESS("organization_members") " UNION ALL " HOMELESS("teams") " UNION ALL " HOMELESS("roles"),
     pg::Plan::kCustom};
 

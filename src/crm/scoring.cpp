@@ -57,6 +57,8 @@ const pg::Statement<pg::Uuid, bool, std::vector<pg::Uuid>> kFactsOf{"scoring.fac
 const pg::Statement<pg::Uuid, bool, pg::Timestamp, pg::Uuid, std::int32_t> kNextFacts{
     "scoring.next_facts", FACTS " AND (l.created_at, l.id) > ($3, $4) ORDER BY l.created_at, l.id LIMIT $5"};
 
+const pg::Statement<pg::Uuid, bool> kAllFacts{"scoring.all_facts", FACTS, pg::Plan::kCustom};
+
 const pg::Statement<pg::Uuid, std::vector<pg::Uuid>> kLock{
     "scoring.lock",
     "SELECT FROM kvcrm.leads WHERE organization_id = $1 AND id = ANY ($2) ORDER BY id"
@@ -279,6 +281,26 @@ std::int32_t ScoreOf(const Scoring& scoring, const LeadFacts& lead) {
     if (rule.condition.Holds(lead)) score += rule.points;
   }
   return score;
+}
+
+void FindWrongScores(const pg::Uuid& organization, const std::function<void(const pg::Uuid&)>& wrong) {
+  const pg::Rows state = kState(organization);
+  const Scoring scoring = ScoringIn(kRules(organization), !state.empty());
+  const bool stale = !state.empty() && !state.IsNull(0, 0);
+  if (!scoring.in_use || scoring.depends_on_time || stale) return;
+  pg::Cursor cursor = kAllFacts.Open(organization, scoring.counts_activities);
+  pg::Scratch scratch;
+  for (;;) {
+    const pg::Rows rows = cursor.Fetch(1000);
+    if (rows.empty()) return;
+    for (std::uint64_t i = 0; i < rows.size(); ++i) {
+      const Candidate lead(rows, i);
+      if (ScoreOf(scoring, lead.Facts()) != lead.Get<std::int32_t>(crm::kScore))
+        wrong(lead.Get<pg::Uuid>(crm::kId));
+    }
+    pg::CheckForInterrupts();
+    scratch.Reset();
+  }
 }
 
 ActivityFacts ReadActivityFacts(const pg::Uuid& organization, const pg::Uuid& lead) {

@@ -1,6 +1,7 @@
 // Scoring: the sum of the points of those rules whose condition a lead meets.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,10 @@ std::int32_t ScoreOf(const Scoring& scoring, const LeadFacts& lead);
 
 // What the activities of a lead come to, now.
 ActivityFacts ReadActivityFacts(const pg::Uuid& organization, const pg::Uuid& lead);
+
+// Tells of leads whose score is not that of the rules, as the running query sees both. Of none while scores
+// are stale or depend on time.
+void FindWrongScores(const pg::Uuid& organization, const std::function<void(const pg::Uuid&)>& wrong);
 
 // Marks statements that write scores just computed.
 class ScoresGiven {

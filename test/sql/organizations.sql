@@ -240,6 +240,8 @@ SELECT is(t.try(NULL, format('UPDATE kvcrm.%I SET organization_id = t.id(''south
                    'lead_stage_history', 'lead_conversions', 'activity_logs');
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             WHERE c.relnamespace = 'kvcrm'::regnamespace AND c.relkind = 'r' AND a.attname IN ('id', 'organization_id', 'slug', 'user_id', 'lead_id', 'customer_id', 'created_at', 'updated_at', 'created_by', 'version')
+              -- Of a rule it is who gets the lead.
+              AND (c.relname, a.attname) <> ('assignment_rules', 'user_id')
               AND has_column_privilege(:'api', c.oid, a.attname, 'UPDATE')), NULL, 'no API role may update what identifies a row, or when and by whom it was made');
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             WHERE c.relnamespace = 'kvcrm'::regnamespace AND c.relkind = 'r' AND a.attname IN ('id', 'created_at', 'updated_at', 'created_by', 'version', 'status')

@@ -186,6 +186,14 @@ SELECT is((SELECT count(*) FROM kvcrm.leads l, kvcrm.explain_score(l.id, l.organ
 SELECT is(test.written(), :written::bigint, 'no version has risen');
 SELECT is(kvcrm.rescore_leads(organization_id => test.id('a')), 0, 'there is nothing left to do');
 SELECT is(kvcrm.rescore_leads(), 0, 'for the system either');
+-- check_consistency derives scores again.
+SELECT is((SELECT count(*) FROM kvcrm.check_consistency(test.id('a')) WHERE invariant = 'score'), 0::bigint, 'check_consistency() agrees');
+SET session_replication_role = replica;
+UPDATE kvcrm.leads SET score = score + 1 WHERE id = test.id('new');
+RESET session_replication_role;
+SELECT is((SELECT array_agg(entity_id) FROM kvcrm.check_consistency(test.id('a')) WHERE invariant = 'score'), ARRAY[test.id('new')], 'and sees a score that is not');
+UPDATE kvcrm.leads SET score = 0 WHERE id = test.id('new');
+SELECT is((SELECT count(*) FROM kvcrm.check_consistency(test.id('a')) WHERE invariant = 'score'), 0::bigint, 'which any update puts right');
 -- A rule that changes in the middle starts the round again.
 SELECT test.rule('name', 'exists', 'true', 1) \g /dev/null
 SELECT kvcrm.rescore_leads(2, test.id('a')) \g /dev/null
