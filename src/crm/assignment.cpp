@@ -90,8 +90,6 @@ std::vector<Candidate> CandidatesOf(const pg::Uuid& organization, const Optional
   return candidates;
 }
 
-void CountTurn(crm::Turns& turns, const pg::Uuid& user, std::int32_t weight) { turns[user] += 1.0 / weight; }
-
 // A turn that a new lead takes if it gets there.
 struct Pending {
   pg::Uuid organization, pool, user;
@@ -146,8 +144,8 @@ void SaveTurns(const pg::Uuid& organization, const pg::Uuid& pool, const Turns& 
   kSavePool.Latest(organization, pool, users, values);
 }
 
-OptionalUuid NextMember(const pg::Uuid& organization, const OptionalUuid& team, Turns& turns,
-                        const OptionalUuid& except) {
+std::optional<Turn> NextMember(const pg::Uuid& organization, const OptionalUuid& team, Turns& turns,
+                               const OptionalUuid& except) {
   std::vector<Candidate> candidates = CandidatesOf(organization, team, except);
   // Who joins, or comes back, begins where the last of the others is: nobody is owed what they were away for.
   double least = 0;
@@ -172,9 +170,10 @@ OptionalUuid NextMember(const pg::Uuid& organization, const OptionalUuid& team, 
     }
     // Suspended this moment: the row is locked by whoever did it.
     if (LockActiveMember(organization, best->user)) {
-      CountTurn(now, best->user, best->weight);
+      const Turn turn{best->user, 1.0 / best->weight};
+      now[turn.member] += turn.share;
       turns = std::move(now);
-      return best->user;
+      return turn;
     }
     now.erase(best->user);
     candidates.erase(best);
@@ -193,17 +192,11 @@ OptionalUuid NewLeadTurns::Choose(const Assignment& assignment, const pg::Uuid& 
     const pg::Uuid& pool = *rule.team;
     auto known = pools_.find(pool);
     if (known == pools_.end()) known = pools_.emplace(pool, LockTurns(organization, pool)).first;
-    const Turns before = known->second;
-    const OptionalUuid user = NextMember(organization, rule.team, known->second, std::nullopt);
-    if (!user) continue;
-    const auto had = before.find(*user);
-    double least = 0;
-    for (const auto& [member, turn] : before)
-      least = member == before.begin()->first ? turn : std::min(least, turn);
+    const std::optional<Turn> turn = NextMember(organization, rule.team, known->second, std::nullopt);
+    if (!turn) continue;
     if (pending.size() >= kMostPending) pending.clear();
-    pending[pg::FromValue<pg::Uuid>(lead.At(kId))] = {
-        organization, pool, *user, known->second[*user] - (had == before.end() ? least : had->second)};
-    return user;
+    pending[pg::FromValue<pg::Uuid>(lead.At(kId))] = {organization, pool, turn->member, turn->share};
+    return turn->member;
   }
   return std::nullopt;
 }
@@ -221,18 +214,22 @@ void NewLeadTurns::Count(const std::vector<pg::Uuid>& leads) {
   for (const auto& [where, shares] : taken) {
     const auto& [organization, pool] = where;
     Turns turns = LockTurns(organization, pool);
-    // Who has not had a turn begins where the last of the others is, as in NextMember.
-    double least = 0;
-    for (const auto& [user, turn] : turns)
-      least = user == turns.begin()->first ? turn : std::min(least, turn);
-    Turns now;
-    const auto turn_of = [&](const pg::Uuid& user) {
-      const auto found = turns.find(user);
-      return found == turns.end() ? least : found->second;
-    };
+    // As in NextMember.
+    std::vector<pg::Uuid> members;
     for (const Candidate& candidate : CandidatesOf(organization, pool, std::nullopt))
-      now[candidate.user] = turn_of(candidate.user);
-    for (const auto& [user, share] : shares) now[user] = turn_of(user) + share;
+      members.push_back(candidate.user);
+    for (const auto& [user, share] : shares) members.push_back(user);
+    std::optional<double> least;
+    for (const pg::Uuid& user : members) {
+      const auto found = turns.find(user);
+      if (found != turns.end()) least = std::min(least.value_or(found->second), found->second);
+    }
+    Turns now;
+    for (const pg::Uuid& user : members) {
+      const auto found = turns.find(user);
+      now[user] = found == turns.end() ? least.value_or(0) : found->second;
+    }
+    for (const auto& [user, share] : shares) now[user] += share;
     SaveTurns(organization, pool, now);
   }
 }
@@ -289,8 +286,8 @@ KVCRM_FUNCTION(assign_next) {
   }
   const pg::Uuid pool = team.value_or(home);
   crm::Turns turns = crm::LockTurns(home, pool);
-  const OptionalUuid member = crm::NextMember(home, team, turns, lead.assignee);
-  if (!member) {
+  const std::optional<crm::Turn> turn = crm::NextMember(home, team, turns, lead.assignee);
+  if (!turn) {
     throw Error(ERRCODE_CHECK_VIOLATION, "nobody can take the lead")
         .Detail(
             "Whoever is active, has a weight above 0, room below their capacity and a role that changes "
@@ -300,5 +297,5 @@ KVCRM_FUNCTION(assign_next) {
   }
   crm::SaveTurns(home, pool, turns);
   const crm::Authorized authorized;
-  return crm::ReturnFirst(args, kAssign.Latest(lead.id, home, *member), "lead");
+  return crm::ReturnFirst(args, kAssign.Latest(lead.id, home, turn->member), "lead");
 }

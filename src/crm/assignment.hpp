@@ -32,10 +32,14 @@ std::shared_ptr<const Assignment> AssignmentOf(const pg::Uuid& organization);
 Turns LockTurns(const pg::Uuid& organization, const pg::Uuid& pool);
 void SaveTurns(const pg::Uuid& organization, const pg::Uuid& pool, const Turns& turns);
 
+struct Turn {
+  pg::Uuid member;
+  double share = 1;  // 1/weight
+};
 // The member whose turn it is, locked so that they stay active, with their turn counted in `turns`; nobody
 // when nobody can take a lead. Not `except`.
-std::optional<pg::Uuid> NextMember(const pg::Uuid& organization, const std::optional<pg::Uuid>& team,
-                                   Turns& turns, const std::optional<pg::Uuid>& except);
+std::optional<Turn> NextMember(const pg::Uuid& organization, const std::optional<pg::Uuid>& team,
+                               Turns& turns, const std::optional<pg::Uuid>& except);
 
 // Turns that new leads take: chosen while a row is on its way into the table, counted once it is there, since
 // an upsert may turn it into an update.
