@@ -25,8 +25,8 @@ SELECT is((SELECT string_agg(DISTINCT n.nspname || '.' || o.name, ', ') FROM pg_
 SELECT is((SELECT string_agg(polname, ', ') FROM pg_policy p WHERE NOT polpermissive OR polroles <> '{0}'), NULL, 'policies are for everybody: no role is left out of them');
 SELECT is((SELECT string_agg(c.relname || '.' || p.polname, ', ') FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = 'kvcrm'::regnamespace
            AND coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) !~ 'policy_(organizations|user|lead)'), NULL, 'and each asks for the acting user''s organizations');
-SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'kvcrm.%'), 'kvcrm.allow_drop kvcrm.organization_creation kvcrm.organization_id kvcrm.user_id', 'the settings are those of docs/security.md');
-SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'kvcrm.%' AND context = 'user'), 'kvcrm.organization_id kvcrm.user_id', 'of which a role may set two');
+SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'kvcrm.%'), 'kvcrm.allow_drop kvcrm.feed_patience kvcrm.organization_creation kvcrm.organization_id kvcrm.user_id', 'the settings are those of docs/security.md');
+SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'kvcrm.%' AND context = 'user'), 'kvcrm.feed_patience kvcrm.organization_id kvcrm.user_id', 'of which a role may set three');
 SELECT is(t.try('rep', format('SET LOCAL kvcrm.%s = ''on''', name)), state, 'SET kvcrm.' || name)
   FROM (VALUES ('authorized', '42602'), ('restoring', '42602'), ('system', '42602'), ('bypass', '42602'), ('allow_drop', '42501'), ('organization_creation', '42501')) AS v (name, state);
 SAVEPOINT forged;
