@@ -117,6 +117,7 @@ UPDATE kvcrm.organizations SET duplicate_policy = 'block', settings = '{"inn_che
 SET session_replication_role = replica;
 UPDATE kvcrm.leads SET merged_into_id = pg_temp.id('lead 3'), email = ' not an address ', updated_at = '2001-02-03', version = 99
  WHERE id = pg_temp.id('lead 12');
-UPDATE kvcrm.feed_epochs SET epoch = 3 WHERE organization_id = pg_temp.id('ru');
+-- Entries of another cluster, where this organization once was.
+UPDATE kvcrm.feed_epochs SET epoch = 4 WHERE organization_id = pg_temp.id('ru');
 UPDATE kvcrm.activity_logs SET tx = '4000000000', feed_epoch = 3 WHERE entity_id = pg_temp.id('lead 3');
 RESET session_replication_role;

@@ -91,6 +91,7 @@ CREATE FUNCTION test.good(function text, argument text, type regtype) RETURNS te
         WHEN argument = 'rows' THEN quote_literal('[{\"name\": \"Импорт\"}]')
         WHEN argument = 'candidate' THEN quote_literal('{\"name\": \"Лид 1\", \"email\": \"lead1@firm.example\"}')
         WHEN argument = 'amount' THEN '1'
+        WHEN argument = 'up_to' THEN (SELECT quote_literal(id) FROM kvcrm.activity_logs WHERE entity_id = (SELECT id FROM test.live WHERE n = 1) ORDER BY id LIMIT 1)
         WHEN type = 'text'::regtype THEN quote_literal('Слово')
         ELSE 'NULL' END || '::' || type \$\$;
 CREATE VIEW test.calls AS
