@@ -85,7 +85,7 @@ struct Filters {
 
 [[noreturn]] void RaiseInvalid(const char* message) { throw Error(ERRCODE_INVALID_PARAMETER_VALUE, message); }
 
-// The first nine arguments of both functions.
+// The first nine arguments of all these functions.
 Filters ReadFilters(const pg::Args& args) {
   Filters filters;
   filters.query = args.Get<OptionalText>(0);
@@ -278,6 +278,28 @@ const pg::BulkStatement kCountMatching{
     " AND (f.search_text LIKE ALL ($15) OR f.search_text LIKE ALL ($16) OR f.search_text LIKE ALL ($17))",
     pg::Plan::kCustom, kCountTypes, std::size(kCountTypes)};
 
+// The same leads, all of them, newest first.
+#define NEWEST_FIRST " ORDER BY l.created_at DESC, l.id DESC"
+const pg::BulkStatement kEach{"lists.each",
+                              "SELECT " KVCRM_EXPORTED_COLUMNS
+                              " FROM kvcrm.leads l WHERE l.organization_id = $1" FILTERED NEWEST_FIRST,
+                              pg::Plan::kCustom, kParameterTypes, kParameterCount};
+const pg::BulkStatement kEachGiven{
+    "lists.each_given",
+    "SELECT " KVCRM_EXPORTED_COLUMNS
+    " FROM kvcrm.leads l WHERE l.organization_id = $1 AND l.id = ANY ($4)" FILTERED NEWEST_FIRST,
+    pg::Plan::kGeneric, kParameterTypes, kParameterCount};
+const pg::BulkStatement kEachMatching{
+    "lists.each_matching",
+    "SELECT " KVCRM_EXPORTED_COLUMNS
+    " FROM kvcrm.leads l JOIN kvcrm.lead_fingerprints f ON f.id = l.id AND f.organization_id = $1"
+    " WHERE l.organization_id = $1" FILTERED
+    " AND (f.search_text LIKE ALL ($15) OR f.search_text LIKE ALL ($16) OR f.search_text LIKE ALL "
+    "($17))" NEWEST_FIRST,
+    pg::Plan::kCustom, kCountTypes, std::size(kCountTypes)};
+// How many of them are held at a time.
+constexpr long kPiece = 1000;
+
 const pg::Statement<pg::Uuid, pg::Uuid> kTeam{"lists.team",
                                               "SELECT user_id FROM kvcrm.organization_members WHERE "
                                               "organization_id = $1 AND team_id = $2 AND status = 'active'"
@@ -380,17 +402,24 @@ class LeadList {
   }
 
   std::int64_t Count() {
-    if (const auto few = FewIds(kFewLeads); few) return CountGiven(query_ ? Matching(*few) : *few);
-    if (const auto places = FieldCandidates(); places) return CountGiven(IdsOf(*places));
+    const auto few = Few();
+    if (few) return few->empty() ? 0 : kCountGiven(Parameters({}, 0, &*few)).Get<std::int64_t>(0, 0);
     if (!query_) return kCount(Parameters({}, 0, nullptr)).Get<std::int64_t>(0, 0);
-    TakeSample();
-    if (const auto candidates = Candidates(); candidates) return CountGiven(IdsOf(*candidates));
-    std::vector<pg::Value> values = Parameters({}, 0, nullptr);
-    for (std::size_t i = 0; i < 3; ++i) {
-      values.push_back(i < query_->variants().size() ? pg::ToValue(Patterns(query_->variants()[i]))
-                                                     : pg::Value{});
+    return kCountMatching(WithPatterns()).Get<std::int64_t>(0, 0);
+  }
+
+  void Each(const std::function<void(const pg::Rows&)>& take) {
+    const auto few = Few();
+    if (few && few->empty()) return;
+    pg::Cursor cursor = few       ? kEachGiven.Open(Parameters({}, 0, &*few))
+                        : !query_ ? kEach.Open(Parameters({}, 0, nullptr))
+                                  : kEachMatching.Open(WithPatterns());
+    for (;;) {
+      pg::CheckForInterrupts();
+      const pg::Rows rows = cursor.Fetch(kPiece);
+      if (rows.empty()) return;
+      take(rows);
     }
-    return kCountMatching(values).Get<std::int64_t>(0, 0);
   }
 
  private:
@@ -411,6 +440,24 @@ class LeadList {
     values[kConverted] = pg::ToValue(filters_.converted);
     values[kMerged] = pg::ToValue(filters_.merged);
     values[kDeleted] = pg::ToValue(filters_.deleted);
+    return values;
+  }
+
+  // The leads to look at, whatever their order, when an index tells that there are few.
+  std::optional<std::vector<pg::Uuid>> Few() {
+    if (const auto few = FewIds(kFewLeads); few) return query_ ? Matching(*few) : *few;
+    if (const auto places = FieldCandidates(); places) return IdsOf(*places);
+    if (!query_) return std::nullopt;
+    TakeSample();
+    if (const auto candidates = Candidates(); candidates) return IdsOf(*candidates);
+    return std::nullopt;
+  }
+  std::vector<pg::Value> WithPatterns() const {
+    std::vector<pg::Value> values = Parameters({}, 0, nullptr);
+    for (std::size_t i = 0; i < 3; ++i) {
+      values.push_back(i < query_->variants().size() ? pg::ToValue(Patterns(query_->variants()[i]))
+                                                     : pg::Value{});
+    }
     return values;
   }
 
@@ -445,9 +492,6 @@ class LeadList {
   void PutGiven(const std::vector<pg::Uuid>& ids) {
     if (ids.empty()) return;
     PutAll(kPages.For(sort_, kGiven, after_.has_value())(Parameters(after_, wanted_ - put_, &ids)));
-  }
-  std::int64_t CountGiven(const std::vector<pg::Uuid>& ids) const {
-    return ids.empty() ? 0 : kCountGiven(Parameters({}, 0, &ids)).Get<std::int64_t>(0, 0);
   }
 
   bool Matches(pg::Value search_text) {
@@ -694,6 +738,11 @@ ReadScope ReadScopeOf(const Caller& caller) {
   }
   if (own && caller.user && !scope.Has(*caller.user)) scope.members.push_back(*caller.user);
   return scope;
+}
+
+void EachLead(const pg::Args& args, const Caller& caller, const std::function<void(const pg::Rows&)>& take) {
+  const Filters filters = ReadFilters(args);
+  LeadList(caller, filters, kNewest).Each(take);
 }
 
 }  // namespace kvcrm::crm

@@ -28,6 +28,11 @@ class ResultSet {
     const Value row[] = {ToValue(values)...};
     AddValues(row, sizeof...(Values));
   }
+  // The same for values that are made already.
+  void AddRow(const std::vector<Value>& values) {
+    const InContext made_here(row_);
+    AddValues(values.data(), static_cast<int>(values.size()));
+  }
   // Every row of a statement, whose columns must be those of the result.
   void AddAll(const Rows& rows);
   void AddTuple(HeapTuple tuple);

@@ -168,6 +168,9 @@ class BulkStatement : public StatementBase {
   Rows operator()(const std::vector<Value>& values) const {
     return Execute(values.data(), static_cast<int>(values.size()));
   }
+  Cursor Open(const std::vector<Value>& values) const {
+    return Cursor(StatementBase::Open(values.data(), static_cast<int>(values.size())));
+  }
 };
 
 // Runs a statement that only run time knows, on tables that are not ours; all others belong to the registry.

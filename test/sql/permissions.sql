@@ -222,6 +222,9 @@ x,own@import.example'', on_duplicate => ''update'')', '{leads:import}', '{leads:
 ('SELECT kvcrm.rescore_leads()', '{scoring:manage}', '{}', '42501', '42501', 1, 1),
 ('SELECT kvcrm.explain_score(t.id(''own_'' || {me}))', '{leads:read_own,leads:read_team,leads:read_all}', '{}', 1, 1, 1, 1),
 ('SELECT kvcrm.explain_score(t.id(''lead_far''))', '{leads:read_all}', '{}', 'PT404', 1, 1, 1),
+('SELECT count(*) FROM kvcrm.leads_export()', '{leads:export}', '{leads:read_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.leads_export_csv()', '{leads:export}', '{leads:read_own}', '42501', 1, 1, 1),
+('SELECT kvcrm.leads_export_query()', '{leads:export}', '{}', '42501', 1, 1, 1),
 ('INSERT INTO kvcrm.lead_sources (slug, name) VALUES (''x'', ''x'')', '{settings:update}', '{}', '42501', '42501', 1, 1),
 ('UPDATE kvcrm.lead_sources SET name = ''x'' WHERE slug = ''other''', '{settings:update}', '{}', 0, 0, 1, 1),
 -- customers
