@@ -69,6 +69,13 @@ SELECT kvcrm.create_organization('Строгая', owner_id => test.id('owner'),
 UPDATE kvcrm.organizations SET duplicate_policy = 'block' WHERE id = test.id('unknown');
 SELECT is((SELECT array_agg(i.outcome ORDER BY i.row_no) FROM kvcrm.import_leads('[{"name": "1", "email": "a@x.ru"}, {"name": "2", "email": "A@x.ru"}, {"name": "3", "email": "b@x.ru"}]', organization_id => test.id('unknown')) i), ARRAY['created', 'error', 'created'], 'a duplicate inside the file is refused, the first stays');
 
+-- --- memory ---
+
+BEGIN;
+SELECT count(*) AS created FROM test.import((SELECT jsonb_agg(jsonb_build_object('name', 'Память ' || i)) FROM generate_series(1, 4096) AS i)) \g /dev/null
+SELECT cmp_ok((SELECT coalesce(sum(total_bytes), 0)::int FROM pg_backend_memory_contexts WHERE name = 'CurTransactionContext'), '<', 1 << 20, 'batches that are over keep no memory');
+ROLLBACK;
+
 -- --- who may, and what is no import ---
 
 SELECT throws_ok(format('SELECT test.as_user(%L, %L)', who, $$ SELECT count(*) FROM kvcrm.import_leads('[{"name": "x"}]', organization_id => test.id('a')) $$), '42501', NULL, coalesce(who, 'nobody') || ' can''t import') FROM unnest(ARRAY['rep', 'owner_b', 'suspended', 'stranger', NULL]) AS who;
