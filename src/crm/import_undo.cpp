@@ -53,6 +53,9 @@ const pg::Statement<pg::Uuid, pg::Uuid> kObstacles{
     " UNION ALL SELECT format('activity %s was logged on lead %s at %s', a.id, a.lead_id, a.created_at)"
     " FROM written w JOIN kvcrm.lead_activities a ON a.lead_id = w.id AND a.organization_id = $2"
     " JOIN kvcrm.leads l ON l.id = w.id AND l.organization_id = $2 WHERE w.created AND l.deleted_at IS NULL"
+    " UNION ALL SELECT format('another lead was merged into lead %s at %s', w.id, m.updated_at)"
+    " FROM written w JOIN kvcrm.leads m ON m.merged_into_id = w.id AND m.organization_id = $2"
+    " JOIN kvcrm.leads l ON l.id = w.id AND l.organization_id = $2 WHERE w.created AND l.deleted_at IS NULL"
     " UNION ALL SELECT format('quote %s (%s) was made of lead %s at %s', q.id, q.number, q.lead_id, "
     "q.created_at)"
     " FROM written w JOIN kvcrm.quotes q ON q.lead_id = w.id AND q.organization_id = $2"
@@ -60,11 +63,12 @@ const pg::Statement<pg::Uuid, pg::Uuid> kObstacles{
     " LIMIT 20",
     pg::Plan::kCustom};
 
+// Who has the leads, but for those that were created and are deleted already.
 const pg::Statement<pg::Uuid, pg::Uuid> kAssignees{
     "import_undo.assignees",
     WRITTEN
-    " SELECT DISTINCT l.assigned_to FROM written w JOIN kvcrm.leads l ON l.id = w.id"
-    " AND l.organization_id = $2 WHERE NOT w.created",
+    " SELECT DISTINCT l.assigned_to, w.created FROM written w JOIN kvcrm.leads l ON l.id = w.id"
+    " AND l.organization_id = $2 WHERE NOT (w.created AND l.deleted_at IS NOT NULL)",
     pg::Plan::kCustom};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kDeleteCreated{
@@ -128,12 +132,17 @@ Import FindImport(const pg::Uuid& id, const OptionalUuid& organization) {
   return *found;
 }
 
+// As delete_lead and an UPDATE would.
 void RequireRights(const pg::Uuid& id, const Import& import) {
-  if (import.created) import.caller.Require(Permission::kLeadsDelete);
-  if (!import.updated || import.caller.Can(Permission::kLeadsUpdate)) return;
-  const pg::Rows rows = kAssignees.Latest(id, import.caller.organization);
+  const crm::Caller& caller = import.caller;
+  if (import.created) caller.Require(Permission::kLeadsDelete);
+  const bool sees_all = caller.Can(Permission::kLeadsReadAll);
+  if (sees_all && (!import.updated || caller.Can(Permission::kLeadsUpdate))) return;
+  const pg::Rows rows = kAssignees.Latest(id, caller.organization);
   for (std::uint64_t i = 0; i < rows.size(); ++i) {
-    if (!crm::MayUpdateLead(import.caller, rows.Get<OptionalUuid>(i, 0)))
+    const auto assignee = rows.Get<OptionalUuid>(i, 0);
+    if (!crm::SeesLead(caller, assignee)) crm::RaiseNotAllowed(Permission::kLeadsReadAll);
+    if (!rows.Get<bool>(i, 1) && !crm::MayUpdateLead(caller, assignee))
       crm::RaiseNotAllowed(Permission::kLeadsUpdate);
   }
 }

@@ -113,6 +113,7 @@ INSERT INTO test.obstacles (what, told) VALUES
     ($$ UPDATE kvcrm.leads SET company = 'x' WHERE id = test.id('made') $$, 'lead ID was changed'),
     ($$ SELECT kvcrm.qualify_lead(test.id('made')) $$, 'lead ID was converted'),
     ($$ SELECT kvcrm.merge_leads(test.id('new'), ARRAY[test.id('made')]) $$, 'lead ID was merged'),
+    ($$ SELECT kvcrm.merge_leads(test.id('made'), ARRAY[(SELECT id FROM kvcrm.create_lead('Сделан', organization_id => test.id('a')))]) $$, 'another lead was merged into lead ID'),
     ($$ SELECT kvcrm.move_lead(test.id('made'), test.stage('a', 2)) $$, 'lead ID was changed'),
     ($$ SELECT kvcrm.log_activity(test.id('made'), 'note', 'x') $$, 'activity ID was logged on lead ID'),
     ($$ SELECT kvcrm.create_quote_from_lead(test.id('made'), 'x', 1) $$, 'lead ID was converted'),
@@ -142,6 +143,13 @@ END $$;
 SELECT is(test.obstacle('SELECT 1'), 'undone', 'nothing happened');
 SELECT is(test.obstacle($$ SELECT kvcrm.delete_lead(test.id('made')) $$), 'undone', 'a new lead that is deleted already is no obstacle');
 SELECT is(test.obstacle(what) LIKE 'In the way: ' || told || ' %', true, 'in the way: ' || told || ', by' || left(what, 50)) FROM test.obstacles ORDER BY n;
+-- As delete_lead, it takes no lead away that the caller doesn't see.
+UPDATE kvcrm.roles SET permissions = '{leads:import,leads:create,leads:read_own,leads:update_own,leads:delete}' WHERE slug = 'loader' AND organization_id = test.id('a');
+SELECT lead_id AS unseen FROM test.import('[{"name": "Невидимый"}]') \gset
+SELECT throws_ok(format('SELECT test.as_user(''rep'', $q$ SELECT kvcrm.undo_import(%L) $q$)', test.last_import()), '42501', NULL, 'leads that the caller does not see are not deleted');
+SELECT is(deleted_at, NULL, 'in fact') FROM kvcrm.leads WHERE id = :'unseen';
+SELECT is(test.as_user('rep', $$ SELECT outcome FROM kvcrm.import_leads('[{"name": "Свой"}]') $$), 'created', 'who sees their own leads only');
+SELECT is(test.as_user('rep', format('SELECT undone_at IS NOT NULL FROM kvcrm.undo_import(%L)', test.last_import())), 'true', 'takes those back');
 -- Personal data that was before.
 SELECT test.keep('touched', l.id) FROM kvcrm.create_lead('Секрет', 'secret@t.ru', organization_id => test.id('a')) l;
 SELECT count(*) AS imported FROM test.import('[{"email": "secret@t.ru", "name": "z"}]', 'update') \g /dev/null
