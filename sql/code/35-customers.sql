@@ -66,4 +66,6 @@ CREATE POLICY customer_contacts_update ON kvcrm.customer_contacts FOR UPDATE
 
 ALTER TABLE kvcrm.customer_identities ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE kvcrm.customer_identity_heirs ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE kvcrm.customer_fingerprints ENABLE ROW LEVEL SECURITY;

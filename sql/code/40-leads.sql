@@ -87,4 +87,4 @@ CREATE OR REPLACE FUNCTION kvcrm.refresh_derived(batch int DEFAULT 1000, organiz
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'refresh_derived';
 COMMENT ON FUNCTION kvcrm.refresh_derived(int, uuid) IS
-    'Derives anew what search and matching read, where older rules made it: up to batch rows, in this transaction. Returns how many; call it until it returns 0. The system without an organization goes through all. Needs settings:update. 22023; 42501.';
+    'Derives anew what search and matching read, where older rules made it, and who owns which INN, e-mail and phone, where nobody does: up to batch rows, in this transaction. Returns how many; call it until it returns 0. The system without an organization goes through all. Needs settings:update. 22023; 42501.';

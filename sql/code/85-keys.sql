@@ -10,6 +10,8 @@ CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.lead_merges
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.customer_identities
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
+CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.customer_identity_heirs
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.email_messages
     FOR EACH ROW EXECUTE FUNCTION kvcrm.keep_keys();
 CREATE OR REPLACE TRIGGER keep_keys BEFORE UPDATE ON kvcrm.email_senders

@@ -193,6 +193,16 @@ AS $$
      WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
         OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
     UNION ALL
+    SELECT 'customers neither own their INN, e-mail or phone nor stand in line for it',
+           'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
+     WHERE EXISTS (SELECT FROM kvcrm.customers c
+                     CROSS JOIN LATERAL (VALUES ('email', c.email), ('inn', c.inn), ('phone', c.phone)) AS v (kind, value)
+                    WHERE c.deleted_at IS NULL AND v.value IS NOT NULL AND (v.kind <> 'phone' OR v.value LIKE '+%')
+                      AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i WHERE i.customer_id = c.id AND i.organization_id = c.organization_id
+                                         AND i.kind = v.kind AND (v.kind = 'email' OR i.value = v.value))
+                      AND NOT EXISTS (SELECT FROM kvcrm.customer_identity_heirs i WHERE i.customer_id = c.id AND i.organization_id = c.organization_id
+                                         AND i.kind = v.kind AND (v.kind = 'email' OR i.value = v.value)))
+    UNION ALL
     SELECT format('leads of %s are scored by rules that changed since %s', o.name, s.stale_since),
            format('SELECT kvcrm.rescore_leads(10000, organization_id => %L); until it returns 0.', o.id)
       FROM kvcrm.scoring_states s JOIN kvcrm.organizations o ON o.id = s.organization_id

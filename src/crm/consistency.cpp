@@ -11,6 +11,7 @@
 #include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
+#include "crm/ownership.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "crm/scoring.hpp"
@@ -210,8 +211,14 @@ const Finder kMergedRows{
 
 const Finder kErased{
     "consistency.erased",
-    "SELECT 'lead', l.id, 'it was erased, but not everything of it' FROM kvcrm.leads l WHERE "
-    "l.organization_id = $1"
+    "SELECT 'lead', l.id, concat_ws(', ', CASE WHEN l.deleted_at IS NULL THEN 'deleted_at' END, CASE WHEN "
+    "l.name <> "
+    "'Erased' THEN 'name' END, CASE WHEN l.custom_fields <> '{}' THEN 'custom_fields' END, CASE WHEN "
+    "coalesce(l.lost_reason, 'Erased') <> 'Erased' THEN 'lost_reason' END, CASE WHEN num_nonnulls(l.email, "
+    "l.phone, "
+    "l.company, l.\"position\", l.inn) > 0 THEN 'other texts' END) || ' of what was erased: not as erasing "
+    "leaves it'"
+    " FROM kvcrm.leads l WHERE l.organization_id = $1"
     " AND l.erased_at IS NOT NULL AND (l.deleted_at IS NULL OR l.name <> 'Erased' OR l.custom_fields <> '{}'"
     "   OR coalesce(l.lost_reason, 'Erased') <> 'Erased'"
     "   OR num_nonnulls(l.email, l.phone, l.company, l.\"position\", l.inn) > 0)"
@@ -367,27 +374,37 @@ const pg::Statement<pg::Uuid> kContacts{
 const pg::Statement<pg::Uuid> kMembers{
     "consistency.members", "SELECT id, email FROM kvcrm.organization_members WHERE organization_id = $1"};
 
-// Which of the values $3 (of the kinds $2) nobody owns: their places, from 0.
-const pg::Statement<pg::Uuid, Texts, Texts> kUnowned{
+// Which of the values $4 (of the kinds $3) that the customers $2 have they neither own nor stand in line for,
+// behind another one: their places, from 0, and whether somebody else owns the value.
+const pg::Statement<pg::Uuid, Ids, Texts, Texts> kUnowned{
     "consistency.unowned",
-    "SELECT (v.place - 1)::int4 FROM unnest($2, $3) WITH ORDINALITY AS v (kind, value, place) WHERE NOT "
+    "SELECT (v.place - 1)::int4, i.id IS NOT NULL FROM unnest($2, $3, $4) WITH ORDINALITY AS v (customer_id, "
+    "kind, value, place) LEFT JOIN kvcrm.customer_identities i ON i.organization_id = $1 AND i.kind = v.kind "
+    "COLLATE \"C\""
+    "   AND i.value = v.value COLLATE \"C\" WHERE i.id IS NULL OR i.customer_id <> v.customer_id AND NOT "
     "EXISTS"
-    " (SELECT FROM kvcrm.customer_identities i WHERE i.organization_id = $1 AND i.kind = v.kind"
-    "   AND i.value = v.value COLLATE \"C\")"};
+    " (SELECT FROM kvcrm.customer_identity_heirs h WHERE h.organization_id = $1 AND h.kind = i.kind"
+    "   AND h.value = i.value AND h.customer_id = v.customer_id)"};
 
 // What a customer owns is its own, or a lead's that became it; an erased lead doesn't tell any more.
 const pg::Statement<pg::Uuid> kIdentities{
     "consistency.identities",
-    "SELECT i.id, i.customer_id, i.kind, i.value, c.id IS NOT NULL, c.deleted_at IS NULL,"
+    "SELECT i.customer_id, i.kind, i.value, i.owns, c.id IS NOT NULL, c.deleted_at IS NULL,"
     " CASE i.kind WHEN 'email' THEN c.email WHEN 'phone' THEN c.phone ELSE c.inn END,"
     " EXISTS (SELECT FROM kvcrm.leads l WHERE l.converted_to_customer_id = i.customer_id AND "
     "l.organization_id = $1"
     "   AND (l.erased_at IS NOT NULL OR i.value = CASE i.kind WHEN 'email' THEN l.email_normalized"
-    "     WHEN 'phone' THEN l.phone_e164 ELSE l.inn END))"
-    " FROM kvcrm.customer_identities i LEFT JOIN kvcrm.customers c ON c.id = i.customer_id AND "
-    "c.organization_id = $1"
-    " WHERE i.organization_id = $1",
+    "     WHEN 'phone' THEN l.phone_e164 ELSE l.inn END)),"
+    " i.owns OR EXISTS (SELECT FROM kvcrm.customer_identities o WHERE o.organization_id = $1 AND o.kind = "
+    "i.kind"
+    "   AND o.value = i.value AND o.customer_id <> i.customer_id)"
+    " FROM (SELECT customer_id, kind, value, true AS owns FROM kvcrm.customer_identities WHERE "
+    "organization_id = $1"
+    "   UNION ALL SELECT customer_id, kind, value, false FROM kvcrm.customer_identity_heirs"
+    "   WHERE organization_id = $1) i"
+    " LEFT JOIN kvcrm.customers c ON c.id = i.customer_id AND c.organization_id = $1",
     pg::Plan::kCustom};
+enum IdentityField { kICustomer, kIKind, kIValue, kIOwns, kIThere, kILive, kIOwn, kIOfLead, kIBehind };
 
 // A country that was another one before explains phones that were not understood then.
 const pg::Statement<pg::Uuid> kCountryChanged{
@@ -463,9 +480,12 @@ const Invariant kInvariants[] = {
     {"fingerprint", "Search and matching read what the texts of a lead or customer give."},
     {"derivation_version", "Fingerprints were derived by this version's rules."},
     {"field_keys", "The index of custom fields holds what a lead's custom_fields give."},
-    {"identity", "Whatever INN, e-mail or phone a customer has is owned by a customer."},
+    {"identity",
+     "Whatever INN, e-mail or phone a live customer has it owns, or stands in line for behind the owner."},
     {"identity_owner",
-     "Who owns an INN, e-mail or phone is a customer that is there, and has it or got it from a lead."},
+     "Who owns an INN, e-mail or phone, or stands in line for it, is a live customer that has it or got it "
+     "from "
+     "a lead."},
     {"custom_fields", "custom_fields are an object whose values fit their definitions.", &kCustomFields},
     {"status", "status of a lead follows its stage and its conversion.", &kStatus},
     {"qualified_at", "A lead that is converted or in a qualified stage has qualified_at.", &kQualifiedAt},
@@ -676,7 +696,7 @@ class Check {
         }
         if (!rows.Get<bool>(i, kCLive)) continue;
         for (const auto& [kind, column] : {std::pair("email", kCEmail), {"inn", kCInn}, {"phone", kCPhone}}) {
-          const OptionalText value = IdentityOf(kind, rows.Get<OptionalText>(i, column));
+          const OptionalText value = crm::OwnedForm(kind, rows.Get<OptionalText>(i, column));
           if (!value) continue;
           owners.push_back(id);
           kinds.emplace_back(kind);
@@ -701,34 +721,35 @@ class Check {
           Report("fingerprint", "customer", derived.id,
                  "its fingerprint is not what it and its contacts give");
       });
-      const pg::Rows unowned = kUnowned(organization_, kinds, values);
+      const pg::Rows unowned = kUnowned(organization_, owners, kinds, values);
       for (std::uint64_t i = 0; i < unowned.size(); ++i) {
         const auto place = static_cast<std::size_t>(unowned.Get<std::int32_t>(i, 0));
-        Report("identity", "customer", owners[place], "nobody owns its " + kinds[place]);
+        Report("identity", "customer", owners[place],
+               unowned.Get<bool>(i, 1)
+                   ? "another customer owns its " + kinds[place] + ", and it is not in line"
+                   : "nobody owns its " + kinds[place]);
       }
     });
   }
 
-  // The form in which a value is owned; nothing when it identifies nobody.
-  static OptionalText IdentityOf(std::string_view kind, OptionalText value) {
-    if (!value) return value;
-    if (kind == "email") return text::NormalizeEmail(*value);
-    if (kind == "phone" && !value->starts_with('+')) return std::nullopt;
-    return value;
-  }
   void CheckIdentity(const pg::Rows& rows, std::uint64_t i) {
-    const auto kind = rows.Get<std::string>(i, 2);
+    const auto kind = rows.Get<std::string>(i, kIKind);
     const char* problem = nullptr;
-    if (!rows.Get<bool>(i, 4))
+    if (!rows.Get<bool>(i, kIThere))
       problem = "the customer is not there";
-    else if (!rows.Get<bool>(i, 5))
+    else if (!rows.Get<bool>(i, kILive))
       problem = "the customer is deleted";
-    else if (!rows.Get<bool>(i, 7) &&
-             IdentityOf(kind, rows.Get<OptionalText>(i, 6)) != rows.Get<std::string>(i, 3))
+    else if (!rows.Get<bool>(i, kIOfLead) &&
+             crm::OwnedForm(kind, rows.Get<OptionalText>(i, kIOwn)) != rows.Get<std::string>(i, kIValue))
       problem = "the customer does not have it";
-    if (problem != nullptr)
-      Report("identity_owner", "customer", rows.Get<pg::Uuid>(i, 1),
-             "it owns a value of kind " + kind + ": " + problem);
+    else if (!rows.Get<bool>(i, kIBehind))
+      problem = "no other customer owns it";
+    if (problem != nullptr) {
+      Report("identity_owner", "customer", rows.Get<pg::Uuid>(i, kICustomer),
+             (rows.Get<bool>(i, kIOwns) ? "it owns a value of kind "
+                                        : "it stands in line for a value of kind ") +
+                 kind + ": " + problem);
+    }
   }
 
   pg::ResultSet& result_;
@@ -751,7 +772,8 @@ const pg::Statement<> kHomeless{
     HOMELESS("leads") " UNION ALL " HOMELESS("lead_fingerprints") " UNION ALL " HOMELESS("lead_field_keys")
     " UNION ALL " HOMELESS("lead_stage_history") " UNION ALL " HOMELESS("lead_stage_counts") " UNION ALL "
     HOMELESS("lead_activities") " UNION ALL " HOMELESS("email_messages") " UNION ALL " HOMELESS("customers") " UNION ALL " HOMELESS("customer_contacts")
-    " UNION ALL " HOMELESS("customer_identities") " UNION ALL " HOMELESS("customer_fingerprints") " UNION ALL "
+    " UNION ALL " HOMELESS("customer_identities") " UNION ALL "
+    HOMELESS("customer_identity_heirs") " UNION ALL " HOMELESS("customer_fingerprints") " UNION ALL "
     HOMELESS("quotes") " UNION ALL " HOMELESS("lead_conversions") " UNION ALL " HOMELESS("lead_merges")
     " UNION ALL " HOMELESS("duplicate_pairs") " UNION ALL " HOMELESS("match_models") " UNION ALL "
     HOMELESS("match_common_values") " UNION ALL " HOMELESS("custom_field_definitions") " UNION ALL "

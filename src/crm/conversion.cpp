@@ -12,6 +12,7 @@
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "crm/lead_columns.hpp"
+#include "crm/ownership.hpp"
 #include "crm/quotes.hpp"
 #include "crm/uuid.hpp"
 #include "match/company_comparison.hpp"
@@ -53,6 +54,13 @@ const pg::Statement<pg::Uuid, pg::Uuid, OptionalText, OptionalText, OptionalText
     " WHERE i.organization_id = $1 AND i.customer_id <> $2 AND c.deleted_at IS NULL"
     " AND (i.kind, i.value) IN (('email', $3), ('inn', $4), ('phone', $5))"
     " ORDER BY i.kind = 'inn' DESC, i.kind, i.customer_id"};
+
+const pg::Statement<pg::Uuid, pg::Uuid, OptionalText, OptionalText, OptionalText> kNotOwned{
+    "conversion.not_owned",
+    "SELECT v.kind, v.value FROM (VALUES ('email', $3), ('inn', $4), ('phone', $5)) AS v (kind, value)"
+    " WHERE v.value IS NOT NULL AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i"
+    "   WHERE i.organization_id = $1 AND i.kind = v.kind COLLATE \"C\" AND i.value = v.value COLLATE \"C\""
+    "   AND i.customer_id = $2)"};
 
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid> kHandOver{
     "conversion.hand_over",
@@ -275,6 +283,13 @@ Found ClaimOrFind(const pg::Uuid& organization, const pg::Uuid& candidate, const
   return found;
 }
 
+// What others own of what the lead brings its customer, the customer will own next.
+void StandInLine(const pg::Uuid& organization, const pg::Uuid& customer, const crm::Lead& lead) {
+  const pg::Rows rows = kNotOwned.Latest(organization, customer, lead.email, lead.inn, lead.phone);
+  for (std::uint64_t i = 0; i < rows.size(); ++i)
+    crm::ClaimIdentity(organization, customer, {rows.Get<std::string>(i, 0), rows.Get<std::string>(i, 1)});
+}
+
 // A transaction that repeats its reads doesn't see a quote that was made since it began.
 bool MayHaveQuotes(const pg::Rows& converted) {
   return IsolationUsesXactSnapshot() || converted.Get<bool>(0, 1);
@@ -371,6 +386,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   LogScope log;
   const CarriedFields carried;
   if (!existing) {
+    if (!found.all_free) StandInLine(home, created, lead);
     const CustomerFingerprintGiven given;
     pg::Rows rows = kConvertToNew(lead.id, home, created, target_stage, lead.caller.user);
     if (MayHaveQuotes(rows)) GiveCustomerToQuotes(home, lead.id, created);
@@ -378,6 +394,7 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
     return rows;
   }
   if (!named) kHandOver(home, created, *existing);
+  if (!found.all_free) StandInLine(home, *existing, lead);
   pg::Rows rows =
       kConvertToExisting(lead.id, home, *existing, target_stage, lead.caller.user,
                          !HasContact(lead, *existing), found.claimed, FillingFields(lead, *existing));

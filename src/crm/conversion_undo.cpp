@@ -4,6 +4,7 @@
 #include "crm/errors.hpp"
 #include "crm/fields.hpp"
 #include "crm/host_tables.hpp"
+#include "crm/ownership.hpp"
 #include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
@@ -39,8 +40,7 @@ const pg::Statement<pg::Uuid, pg::Uuid, bool, bool> kRowsWritten{
 
 const pg::Statement<pg::Uuid, pg::Uuid> kStanding{
     "conversion_undo.standing",
-    "SELECT id, customer_id, contact_id, customer_created, before_image -> 'filled',"
-    " ARRAY(SELECT jsonb_array_elements_text(before_image -> 'claimed'))"
+    "SELECT id, customer_id, contact_id, customer_created, before_image -> 'filled'"
     " FROM kvcrm.lead_conversions WHERE lead_id = $1 AND organization_id = $2 AND reverted_at IS NULL FOR "
     "UPDATE"};
 
@@ -111,13 +111,14 @@ const pg::Statement<pg::Uuid, pg::Uuid> kCustomerIdentity{
     "conversion_undo.customer_identity",
     "SELECT email, inn, phone FROM kvcrm.customers WHERE id = $1 AND organization_id = $2"};
 
-// $3 lead. Not while another lead of the customer has the value too.
-const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, std::string, std::string> kRelease{
-    "conversion_undo.release",
-    "DELETE FROM kvcrm.customer_identities i WHERE i.customer_id = $1 AND i.organization_id = $2"
-    " AND i.kind = $4 AND i.value = $5 AND NOT EXISTS (SELECT 1 FROM kvcrm.leads l"
-    "   WHERE l.converted_to_customer_id = $1 AND l.organization_id = $2 AND l.id <> $3"
-    "   AND CASE $4 WHEN 'email' THEN l.email_normalized WHEN 'inn' THEN l.inn ELSE l.phone_e164 END = $5)"};
+// Whether another lead of the customer than $3 has the value of kind $4 too.
+const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, std::string, std::string> kStillHas{
+    "conversion_undo.still_has",
+    "SELECT 1 FROM kvcrm.leads l WHERE l.converted_to_customer_id = $1 AND l.organization_id = $2 AND l.id "
+    "<> $3"
+    " AND CASE $4 WHEN 'email' THEN l.email_normalized WHEN 'inn' THEN l.inn ELSE l.phone_e164 END = $5 "
+    "LIMIT "
+    "1"};
 
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kMarkReverted{
     "conversion_undo.mark_reverted",
@@ -152,18 +153,19 @@ std::vector<std::string> Obstacles(const pg::Uuid& organization, const pg::Uuid&
   return obstacles;
 }
 
-// Identities that the conversion claimed for a customer who was there before, unless they are its own by now.
-void ReleaseClaims(const crm::Lead& lead, const pg::Uuid& customer, const std::vector<std::string>& claimed) {
+// What a customer who was there before has from this lead alone.
+void GiveUpIdentitiesOf(const crm::Lead& lead, const pg::Uuid& customer) {
   const pg::Uuid& home = lead.caller.organization;
   const pg::Rows own = kCustomerIdentity(customer, home);
   if (own.empty()) return;
-  OptionalText email = own.Get<OptionalText>(0, 0);
-  if (email) email = text::NormalizeEmail(*email);
-  for (const std::string& kind : claimed) {
-    const OptionalText& value = kind == "email" ? lead.email : kind == "inn" ? lead.inn : lead.phone;
-    const OptionalText kept = kind == "email" ? email : own.Get<OptionalText>(0, kind == "inn" ? 1 : 2);
-    if (value && value != kept) kRelease(customer, home, lead.id, kind, *value);
-  }
+  const auto follow = [&](const char* kind, const OptionalText& value, int column) {
+    if (value && value != crm::OwnedForm(kind, own.Get<OptionalText>(0, column)) &&
+        kStillHas(customer, home, lead.id, kind, *value).empty())
+      crm::GiveUpIdentity(home, customer, {kind, *value});
+  };
+  follow("email", lead.email, 0);
+  follow("inn", lead.inn, 1);
+  follow("phone", lead.phone, 2);
 }
 
 pg::Rows RevertConversion(const crm::Lead& lead) {
@@ -197,7 +199,7 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   } else {
     const auto filled = standing.Get<std::optional<pg::Json>>(0, 4);
     if (filled) kUnfill(customer, home, *filled);
-    ReleaseClaims(lead, customer, standing.Get<std::vector<std::string>>(0, 5));
+    GiveUpIdentitiesOf(lead, customer);
   }
   kMarkReverted(conversion, home, lead.caller.user);
   log.Write();

@@ -3,10 +3,10 @@
 #include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
 #include "crm/organizations.hpp"
+#include "crm/ownership.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
-#include "text/email.hpp"
 #include "text/phone.hpp"
 
 using namespace kvcrm;
@@ -16,21 +16,6 @@ namespace {
 
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
-
-const pg::Statement<pg::Uuid, std::string, std::string, pg::Uuid> kClaim{
-    "customers.claim_identity",
-    "INSERT INTO kvcrm.customer_identities (organization_id, kind, value, customer_id) VALUES ($1, $2, $3, "
-    "$4)"
-    " ON CONFLICT (organization_id, kind, value) DO NOTHING"};
-
-const pg::Statement<pg::Uuid, std::string, std::string, pg::Uuid> kRelease{
-    "customers.release_identity",
-    "DELETE FROM kvcrm.customer_identities WHERE organization_id = $1 AND kind = $2 AND value = $3 AND "
-    "customer_id = $4"};
-
-const pg::Statement<pg::Uuid, pg::Uuid> kReleaseAll{
-    "customers.release_all",
-    "DELETE FROM kvcrm.customer_identities WHERE customer_id = $1 AND organization_id = $2"};
 
 enum CustomerColumn {
   kCId,
@@ -96,15 +81,11 @@ void CheckContacts(pg::Row& row, const pg::Row* old, AttrNumber organization, At
   if (inn != 0 && touched(inn) && rules->checks_inn) crm::CheckInn(row, inn, entity);
 }
 
-// The normalised form under which a value is owned; nothing when it identifies nobody, or the customer is
-// deleted: the next conversion of the same firm must find a live owner.
+// What the row has of a kind: nothing when the customer is deleted, since the next conversion of the same
+// firm must find a live owner.
 OptionalText IdentityOf(const pg::Row& row, AttrNumber column, AttrNumber deleted, std::string_view kind) {
   if (row.IsNull(column) || !row.IsNull(deleted)) return std::nullopt;
-  const auto value = row.Get<std::string>(column);
-  if (kind == "email") return text::NormalizeEmail(value);
-  // A phone that could be understood is stored in E.164 already.
-  if (kind == "phone" && value.front() != '+') return std::nullopt;
-  return value;
+  return crm::OwnedForm(kind, row.Get<std::string>(column));
 }
 
 void FollowIdentity(const pg::Row& row, const pg::Row* old, AttrNumber column, AttrNumber deleted,
@@ -112,8 +93,12 @@ void FollowIdentity(const pg::Row& row, const pg::Row* old, AttrNumber column, A
   const OptionalText now = IdentityOf(row, column, deleted, kind);
   const OptionalText before = old != nullptr ? IdentityOf(*old, column, deleted, kind) : std::nullopt;
   if (now == before) return;
-  if (before) kRelease(organization, kind, *before, customer);
-  if (now) kClaim(organization, kind, *now, customer);
+  const auto claim = [&] { crm::ClaimIdentity(organization, customer, {kind, *now}); };
+  // Two that exchange their values take the rows in the same order.
+  const bool claim_first = now && before && *now < *before;
+  if (claim_first) claim();
+  if (before) crm::GiveUpIdentity(organization, customer, {kind, *before});
+  if (now && !claim_first) claim();
 }
 
 }  // namespace
@@ -157,7 +142,7 @@ KVCRM_FUNCTION(customers_after) {
   if (call.OnDelete()) {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
-    kReleaseAll(row.Get<pg::Uuid>(at[kCId]), row.Get<pg::Uuid>(at[kCOrganization]));
+    crm::GiveUpAllIdentities(row.Get<pg::Uuid>(at[kCOrganization]), row.Get<pg::Uuid>(at[kCId]));
     crm::ForgetCustomer(row.Get<pg::Uuid>(at[kCOrganization]), row.Get<pg::Uuid>(at[kCId]));
     return call.Done();
   }
@@ -170,7 +155,7 @@ KVCRM_FUNCTION(customers_after) {
   const pg::Session session(pg::Access::kWrite);
   // What it got from leads too: the next conversion must find a live owner, or become one.
   if (!row.IsNull(at[kCDeletedAt]) && old && old->IsNull(at[kCDeletedAt])) {
-    kReleaseAll(customer, organization);
+    crm::GiveUpAllIdentities(organization, customer);
     return call.Done();
   }
   // In sorted order of kinds, as conversions do, so that two writers can't wait for each other.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "crm/identity.hpp"
+#include "crm/ownership.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "match/keys.hpp"
@@ -77,11 +78,29 @@ const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldCustomers{
     "SELECT c.id FROM kvcrm.customer_fingerprints f JOIN kvcrm.customers c ON c.id = f.id AND "
     "c.organization_id = $1 WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id"
     " LIMIT $3 FOR NO KEY UPDATE OF c"};
+// Customers that neither own what they have nor stand in line for it: those of before there was a line, or
+// loaded past the triggers. Who has an e-mail, but owns another one that it got from a lead, is not seen.
+#define LACKS(kind, condition, more)                                                        \
+  "(c." kind " " condition                                                                  \
+  " AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i WHERE i.customer_id = c.id"     \
+  "   AND i.organization_id = c.organization_id AND i.kind = '" kind "'" more               \
+  ")"                                                                                       \
+  " AND NOT EXISTS (SELECT FROM kvcrm.customer_identity_heirs i WHERE i.customer_id = c.id" \
+  "   AND i.organization_id = c.organization_id AND i.kind = '" kind "'" more "))"
+#define OUT_OF_LINE                                                                    \
+  "c.deleted_at IS NULL AND (" LACKS("email", "IS NOT NULL", "") " OR " LACKS(         \
+      "inn", "IS NOT NULL", " AND i.value = c.inn") " OR " LACKS("phone", "LIKE '+%'", \
+                                                                 " AND i.value = c.phone") ")"
+const pg::Statement<pg::Uuid, std::int32_t> kOutOfLine{
+    "fingerprints.out_of_line",
+    "SELECT c.id, c.email, c.inn, c.phone FROM kvcrm.customers c WHERE c.organization_id = $1 "
+    "AND " OUT_OF_LINE " ORDER BY c.id LIMIT $2 FOR NO KEY UPDATE"};
 const pg::Statement<std::int32_t> kOldOrganizations{
     "fingerprints.old_organizations",
     "SELECT o.id FROM kvcrm.organizations o WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE"
     " f.organization_id = o.id AND f.derivation_version < $1) OR EXISTS (SELECT FROM"
-    " kvcrm.customer_fingerprints f WHERE f.organization_id = o.id AND f.derivation_version < $1)"};
+    " kvcrm.customer_fingerprints f WHERE f.organization_id = o.id AND f.derivation_version < $1)"
+    " OR EXISTS (SELECT FROM kvcrm.customers c WHERE c.organization_id = o.id AND " OUT_OF_LINE ")"};
 
 // Separates the records of one customer; normalised values never hold it.
 constexpr char kRecordEnd = '\f';
@@ -95,6 +114,17 @@ match::Fields FieldsAt(const pg::Rows& rows, std::uint64_t row, int first) {
   return {ViewOrEmpty(rows.At(row, first)), ViewOrEmpty(rows.At(row, first + 1)),
           ViewOrEmpty(rows.At(row, first + 2)), ViewOrEmpty(rows.At(row, first + 3)),
           ViewOrEmpty(rows.At(row, first + 4))};
+}
+
+std::int32_t RefreshOwners(const pg::Uuid& organization, std::int32_t most) {
+  const pg::Rows rows = kOutOfLine(organization, most);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    for (const auto& [kind, column] : {std::pair("email", 1), {"inn", 2}, {"phone", 3}}) {
+      const auto value = crm::OwnedForm(kind, rows.Get<std::optional<std::string>>(i, column));
+      if (value) crm::ClaimIdentity(organization, rows.Get<pg::Uuid>(i, 0), {kind, *value});
+    }
+  }
+  return static_cast<std::int32_t>(rows.size());
 }
 
 // One batch of an organization's old rows; returns how many there were.
@@ -113,7 +143,8 @@ std::int32_t RefreshOrganization(const pg::Uuid& organization, std::int32_t most
   std::vector<pg::Uuid> ids;
   for (std::uint64_t i = 0; i < customers.size(); ++i) ids.push_back(customers.Get<pg::Uuid>(i, 0));
   crm::RefreshCustomers(organization, ids);
-  return done + static_cast<std::int32_t>(ids.size());
+  done += static_cast<std::int32_t>(ids.size());
+  return done == most ? done : done + RefreshOwners(organization, most - done);
 }
 
 // --- customers ---
@@ -280,8 +311,9 @@ KVCRM_FUNCTION(customer_fingerprints_after) {
 KVCRM_TIMELESS_FUNCTION(derivation_version) { return args.Return(crm::kDerivationVersion); }
 
 // refresh_derived(batch, organization_id) -> int. Derives up to `batch` fingerprints anew that older rules
-// made, and returns how many; 0 = none are left. The system without an organization does them all in turn.
-// Errors: 22023 for a batch that is not positive; 42501 without settings:update.
+// made, and lets customers own what they have; returns how many; 0 = none are left. The system without an
+// organization does them all in turn. Errors: 22023 for a batch that is not positive; 42501 without
+// settings:update.
 KVCRM_FUNCTION(refresh_derived) {
   const auto batch = args.Get<std::optional<std::int32_t>>(0).value_or(1000);
   if (batch < 1 || batch > 1'000'000) {

@@ -57,6 +57,7 @@ BEGIN
     INSERT INTO kvcrm.quotes (organization_id, customer_id, title, amount, number) SELECT organization_id, id, 'Прямо', 0, 'N ' || id FROM kvcrm.customers LIMIT 1;
     UPDATE kvcrm.quotes SET status = 'sent' WHERE amount > 10;
     UPDATE kvcrm.quotes SET status = CASE WHEN amount > 70 THEN 'accepted' ELSE 'rejected' END WHERE amount > 60;
+    INSERT INTO kvcrm.customers (organization_id, name, phone, email) SELECT organization_id, 'Сосед', phone, email FROM kvcrm.customers WHERE phone LIKE '+%' LIMIT 1;
     PERFORM kvcrm.delete_lead(pg_temp.id('lead 5'));
     PERFORM kvcrm.suspend_member(pg_temp.id('left'), pg_temp.id('rep'), pg_temp.id('ru'));
 END

@@ -42,7 +42,7 @@ SELECT is((SELECT columns FROM t.promised WHERE object_name = 'kvcrm.leads' AND 
 SELECT is((SELECT columns FROM t.promised WHERE object_name = 'kvcrm.leads' AND privilege = 'INSERT'),
           '{assigned_to,company,currency,custom_fields,email,estimated_value,inn,name,organization_id,phone,position,source,stage_id}', 'and insert');
 SELECT is((SELECT string_agg(object_name, ' ' ORDER BY object_name) FROM t.promised
-            WHERE object_type = 'table' AND object_name IN ('kvcrm.api_roles', 'kvcrm.lead_fingerprints', 'kvcrm.lead_field_keys', 'kvcrm.lead_conversions', 'kvcrm.customer_identities', 'kvcrm.lead_merges', 'kvcrm.lead_import_writes')), NULL, 'internal tables are not for clients');
+            WHERE object_type = 'table' AND object_name IN ('kvcrm.api_roles', 'kvcrm.lead_fingerprints', 'kvcrm.lead_field_keys', 'kvcrm.lead_conversions', 'kvcrm.customer_identities', 'kvcrm.customer_identity_heirs', 'kvcrm.lead_merges', 'kvcrm.lead_import_writes')), NULL, 'internal tables are not for clients');
 SELECT is((SELECT string_agg(object_name, ' ') FROM t.promised p JOIN pg_proc f ON p.object_type = 'function' AND f.oid = p.object_name::regprocedure
             WHERE f.prorettype = 'trigger'::regtype OR f.proname IN ('grant_api', 'api_privileges', 'check_installation', 'prepare_statements', 'search_keys', 'field_fits', 'derivation_version')), NULL, 'nor are triggers and upkeep');
 SELECT is((SELECT count(*) FROM t.privileges('pg_monitor') WHERE object_name LIKE '%kvcrm%'), 0::bigint, 'other roles get nothing');

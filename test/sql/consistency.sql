@@ -22,6 +22,7 @@ SELECT test.keep('quote', id) FROM kvcrm.create_quote_from_lead(test.id('first')
 SELECT test.keep('customer', converted_to_customer_id) FROM kvcrm.leads WHERE id = test.id('first');
 SELECT test.keep('contact', id) FROM kvcrm.customer_contacts WHERE customer_id = test.id('customer');
 WITH c AS (INSERT INTO kvcrm.customers (organization_id, name, email, inn) VALUES (test.id('a'), 'Typed', 'Typed@typed.example', '7702070139') RETURNING id) SELECT test.keep('typed', id) FROM c;
+WITH c AS (INSERT INTO kvcrm.customers (organization_id, name, email) VALUES (test.id('a'), 'Shares it', 'typed+too@typed.example') RETURNING id) SELECT test.keep('shares', id) FROM c;
 SELECT kvcrm.scan_duplicates(0.5, test.id('a')) \g /dev/null
 SELECT test.keep('pair', id) FROM kvcrm.duplicate_pairs WHERE test.id('loser') IN (lead_id, other_lead_id);
 SELECT kvcrm.move_lead(test.id('lead'), test.stage('a', 2)) \g /dev/null
@@ -90,8 +91,12 @@ INSERT INTO test.cases (invariant, statement, rows) VALUES
 ('field_keys', $$UPDATE kvcrm.lead_field_keys SET keys = '{1}' WHERE id = test.id('lead')$$, 'field_keys lead lead'),
 ('field_keys', $$DELETE FROM kvcrm.lead_field_keys WHERE id = test.id('lead')$$, 'field_keys lead lead'),
 ('field_keys', $$UPDATE kvcrm.leads SET custom_fields = '{"budget": 6}' WHERE id = test.id('lead')$$, 'field_keys lead lead'),
-('identity', $$DELETE FROM kvcrm.customer_identities WHERE customer_id = test.id('typed') AND kind = 'email'$$, 'identity customer typed'),
+('identity', $$DELETE FROM kvcrm.customer_identities WHERE customer_id = test.id('typed') AND kind = 'inn'$$, 'identity customer typed'),
 ('identity', $$DELETE FROM kvcrm.customer_identities WHERE customer_id = test.id('customer')$$, 'identity customer customer, identity customer customer, identity customer customer'),
+('identity', $$DELETE FROM kvcrm.customer_identity_heirs WHERE customer_id = test.id('shares')$$, 'identity customer shares'),
+('identity_owner', $$DELETE FROM kvcrm.customer_identities WHERE customer_id = test.id('typed') AND kind = 'email'$$, 'identity customer shares, identity customer typed, identity_owner customer shares'),
+('identity_owner', $$UPDATE kvcrm.customers SET email = NULL WHERE id = test.id('shares')$$, 'fingerprint customer shares, identity_owner customer shares'),
+('identity_owner', $$INSERT INTO kvcrm.customer_identity_heirs (organization_id, kind, value, customer_id) VALUES (test.id('a'), 'inn', '7702070139', test.id('typed'))$$, 'identity_owner customer typed'),
 ('identity_owner', $$INSERT INTO kvcrm.customer_identities (organization_id, kind, value, customer_id) VALUES (test.id('a'), 'email', 'x@x.example', test.id('typed'))$$, 'identity_owner customer typed'),
 ('identity_owner', $$INSERT INTO kvcrm.customer_identities (organization_id, kind, value, customer_id) VALUES (test.id('a'), 'email', 'x@x.example', test.id('lead'))$$, 'identity_owner customer lead'),
 ('identity_owner', $$UPDATE kvcrm.customers SET deleted_at = now() WHERE id = test.id('typed')$$, 'identity_owner customer typed, identity_owner customer typed'),
