@@ -22,8 +22,9 @@ endif
 .PHONY: all deps install uninstall installcheck test demo stop bench bench-match docs format format-check clean help
 
 VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" kvcrm.control)
-OUT     := build/$(PG)
-export PG
+OUT     := build/$(PG)$(if $(SANITIZE),-sanitized)
+export PG SANITIZE
+comma   := ,
 
 ifeq ($(FOUND),$(PG))
 
@@ -50,7 +51,10 @@ MAIL_LIBS   := $(shell pkg-config --libs gmime-3.0 libxml-2.0 2>/dev/null)
 
 # -isystem: warnings are for our code, not for the server's headers. -fno-strict-aliasing -fwrapv: the server's
 # headers rely on both.
-COMPILE = g++ -std=c++20 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv \
+# SANITIZE=1 has AddressSanitizer and UndefinedBehaviorSanitizer look for errors, in a directory of its own.
+SANITIZERS := $(if $(SANITIZE),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-Wno-maybe-uninitialized)
+COMPILE = g++ -std=c++20 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv $(SANITIZERS) \
 	-Wall -Wextra -Werror -isystem $(includedir_server) -Isrc $(COPT)
 
 $(OUT)/obj/%.o: src/%.cpp Makefile
@@ -72,7 +76,7 @@ $(OUT)/kvcrm.exports: $(SCRIPT) $(UPDATES) $(DATA) scripts/sql-symbols
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(OUT)/kvcrm.so: $(OBJECTS) $(OUT)/kvcrm.exports
-	g++ -shared -o $@ $(OBJECTS) -Wl,--version-script=$(OUT)/kvcrm.exports \
+	g++ -shared -o $@ $(SANITIZERS) $(OBJECTS) -Wl,--version-script=$(OUT)/kvcrm.exports \
 		$(LDFLAGS) $(LDFLAGS_SL) -lphonenumber -licui18n -licuuc $(MAIL_LIBS)
 
 # A module for test/boundary: functions that drive src/pg to its edges inside a backend. Never installed by
@@ -87,7 +91,7 @@ $(OUT)/boundary/%.o: test/boundary/%.cpp Makefile
 -include $(wildcard $(OUT)/boundary/*.d)
 
 $(OUT)/kvcrm_boundary.so: $(BOUNDARY) test/boundary/exports
-	g++ -shared -o $@ $(BOUNDARY) -Wl,--version-script=test/boundary/exports $(LDFLAGS) $(LDFLAGS_SL)
+	g++ -shared -o $@ $(SANITIZERS) $(BOUNDARY) -Wl,--version-script=test/boundary/exports $(LDFLAGS) $(LDFLAGS_SL)
 
 .PHONY: boundary
 boundary: $(OUT)/kvcrm_boundary.so
@@ -168,6 +172,20 @@ test-pg-upgrade:
 	else $(MAKE) --no-print-directory all PG=$(FROM) && $(MAKE) --no-print-directory all PG=$(TO) && \
 	  FROM=$(FROM) TO=$(TO) test/pg_upgrade; fi
 
+# The tests in a server, with a module that has sanitizers; TESTS are suites or files.
+TESTS := boundary sql isolation postgrest
+.PHONY: test-sanitized
+test-sanitized: deps
+	SANITIZE=1 $(MAKE) --no-print-directory all && SANITIZE=1 test/run $(TESTS)
+
+# Fuzzers with clang's libFuzzer, FUZZ_SECONDS each, from the kept corpus and what earlier runs have found.
+FUZZ_SECONDS := 10
+.PHONY: fuzz
+fuzz: deps
+	CXX=clang++ cmake -S . -B build/fuzz -DKVCRM_EXTENSION=OFF -DKVCRM_FUZZ=ON > /dev/null
+	cmake --build build/fuzz
+	test/fuzz/run build/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	scripts/demo
@@ -218,6 +236,8 @@ help:
 	@echo 'make test            build and run all the tests on a private server; test/run takes suites and files'
 	@echo 'make test PG=18      the same on another version, in a Debian of its own if need be (scripts/root)'
 	@echo 'make test-pg-upgrade  pg_upgrade a cluster full of rows, FROM=15 TO=17'
+	@echo 'make test-sanitized  tests with sanitizers in the server: TESTS="sql isolation test/sql/leads.sql"'
+	@echo 'make fuzz            look for inputs that break the pure C++: FUZZ_SECONDS=10 each, FUZZERS="mail html"'
 	@echo 'make installcheck    run the SQL tests on the server that PGHOST, PGPORT, ... say'
 	@echo 'make demo, stop      a private server with data to look at'
 	@echo 'make bench, bench-match    measure speed (SCALE=...) and quality of the match'
