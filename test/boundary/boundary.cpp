@@ -186,7 +186,10 @@ extern "C" void _PG_init(void) {
 KVCRM_FUNCTION(boundary_warnings) { return args.Return(warnings); }
 
 // Bytes that malloc has given out.
-KVCRM_FUNCTION(boundary_heap) { return args.Return(static_cast<std::int64_t>(mallinfo2().uordblks)); }
+KVCRM_FUNCTION(boundary_heap) {
+  const auto heap = mallinfo2();
+  return args.Return(static_cast<std::int64_t>(heap.uordblks + heap.hblkhd));
+}
 
 // Fails in the given way, or returns false for a kind it doesn't know.
 KVCRM_FUNCTION(boundary_fail) {
