@@ -1,5 +1,6 @@
 -- Notes what has been added to the tables by hand, for 95-shipped.sql: what is there without being of the version that
--- is updated. That of 1.0.0 is listed here, kind, table and names; later ones say it themselves. Comes first.
+-- is updated. That of 1.0.0 is listed here, kind, table and names, with the indexes that may be built before the update
+-- (docs/upgrade.md); later ones say it themselves. Comes first.
 
 DO $additions$
 DECLARE
@@ -61,7 +62,7 @@ constraint|organizations|organizations_currency_check organizations_default_coun
 constraint|quotes|quotes_amount_not_negative quotes_currency_is_iso quotes_customer_id_organization_id_fkey quotes_decided_at_follows_status quotes_is_for_somebody quotes_lead_id_organization_id_fkey quotes_number quotes_pkey quotes_sent_at_follows_status quotes_status_check
 constraint|roles|roles_organization_id_fkey roles_organization_id_slug_key roles_permissions_check roles_pkey roles_slug_check
 constraint|teams|teams_organization_id_fkey teams_organization_id_name_key teams_pkey
-index|activity_logs|activity_logs_entity activity_logs_pkey
+index|activity_logs|activity_logs_entity activity_logs_feed activity_logs_pkey
 index|api_roles|api_roles_pkey
 index|custom_field_definitions|custom_field_definitions_organization_id_entity_key_key custom_field_definitions_pkey
 index|customer_contacts|customer_contacts_customer customer_contacts_one_primary customer_contacts_pkey
@@ -79,7 +80,7 @@ index|lead_stage_counts|lead_stage_counts_key lead_stage_counts_pkey
 index|lead_stage_history|lead_stage_history_entered lead_stage_history_lead lead_stage_history_one_stay lead_stage_history_pkey
 index|lead_stage_transitions|lead_stage_transitions_organization_id_from_stage_id_to_sta_key lead_stage_transitions_pkey
 index|lead_stages|lead_stages_organization_id_name_key lead_stages_pkey
-index|leads|leads_assigned leads_block_email leads_block_phone leads_column leads_customer leads_merged leads_name leads_newest leads_own_column leads_pkey leads_score leads_stage leads_updated leads_value
+index|leads|leads_assigned leads_block_email leads_block_phone leads_column leads_customer leads_inn leads_merged leads_name leads_newest leads_own_column leads_pkey leads_score leads_stage leads_updated leads_value
 index|match_common_values|match_common_values_organization_id_hash_records_key match_common_values_pkey
 index|match_models|match_models_organization_id_key match_models_pkey
 index|organization_members|organization_members_organization_id_user_id_key organization_members_pkey organization_members_team organization_members_user

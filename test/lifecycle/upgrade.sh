@@ -166,6 +166,25 @@ is "$(problems "${db}_additions" | sort)" 'column mine of kvcrm.leads is not of 
 index mine of kvcrm.leads is not of the extension
 policy mine of kvcrm.leads is not of the extension' 'check_installation() tells what was there before the update from what it made'
 
+# Indexes that the update would build may be there before it: those that are as they should be stay, others don't.
+feed_index='CREATE INDEX CONCURRENTLY activity_logs_feed ON kvcrm.activity_logs (organization_id, feed_epoch, tx, id)'
+inn_index='CREATE INDEX CONCURRENTLY leads_inn ON kvcrm.leads (organization_id, inn) WHERE inn IS NOT NULL'
+grep -qF "$feed_index;" ../../docs/upgrade.md && grep -qF "$inn_index;" ../../docs/upgrade.md
+ok $? 'docs/upgrade.md has the commands'
+files="SELECT array_agg(relfilenode ORDER BY relname) FROM pg_class WHERE relname IN ('activity_logs_feed', 'leads_inn')"
+create "${db}_built" "CREATE EXTENSION kvcrm VERSION '$old'" "$feed_index" "$inn_index"
+built=$(answer "${db}_built" "$files")
+answer "${db}_built" 'ALTER EXTENSION kvcrm UPDATE' > /dev/null
+is "$(answer "${db}_built" "$files")" "$built" 'indexes that were built before the update are taken over'
+create "${db}_wrong" "CREATE EXTENSION kvcrm VERSION '$old'" 'CREATE INDEX activity_logs_feed ON kvcrm.activity_logs (tx)' "$inn_index" \
+  "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'kvcrm.leads_inn'::regclass" 'ALTER EXTENSION kvcrm UPDATE'
+for name in built wrong; do
+  answer "${db}_$name" "SELECT kvcrm.grant_api('$role')" > /dev/null
+  is "$(problems "${db}_$name")" '' "$name before: check_installation() has nothing to say"
+  same_catalog "${db}_fresh" "${db}_$name"
+  ok $? "$name before: the catalog is that of a new installation" "$scratch/difference"
+done
+
 # --- they are the same ---
 
 for name in updated old_dump new_dump; do
