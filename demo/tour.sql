@@ -192,3 +192,25 @@ SELECT to_char(g.created_at, 'HH24:MI:SS') AS "at", m.display_name AS "who", g.a
     SELECT max(x.name) FILTER (WHERE x.id = f.value ->> 'old') AS old, max(x.name) FILTER (WHERE x.id = f.value ->> 'new') AS new
       FROM (SELECT id::text, name FROM kvcrm.lead_stages UNION ALL SELECT user_id::text, display_name FROM kvcrm.organization_members) AS x) AS n
  WHERE g.entity_id = :'lead' AND f.key NOT IN ('custom_fields', 'converted_at', 'converted_to_customer_id') ORDER BY g.id, f.key;
+
+\connect - vera
+\echo '━━━ Vera loads a spreadsheet twice, and takes the second load back ━━━'
+\echo
+\set csv 'Имя;Почта;Телефон;Сумма\n"Сорокина, Анна";anna@sorochka.example;8 812 055-11-22;"12 500,50"\nПетухов Глеб;gleb@sorochka.example;;=1+1\n'
+SELECT i.row_no + 1 AS "line", i.outcome, i.error FROM kvcrm.import_leads_csv(replace(:'csv', '\n', E'\n'), on_duplicate => 'skip') AS i;
+SELECT i.row_no + 1 AS "line", i.outcome FROM kvcrm.import_leads_csv(replace(replace(:'csv', '\n', E'\n'), '=1+1', '1'), on_duplicate => 'skip') AS i;
+SELECT id AS import FROM kvcrm.list_imports() LIMIT 1 \gset
+SELECT count(*) AS "leads taken back" FROM kvcrm.undo_import(:'import');
+
+\echo '━━━ A message comes in: it belongs to the lead who wrote it ━━━'
+\echo
+SELECT a.type, a.title, a.description FROM kvcrm.ingest_email(convert_to(
+    E'From: =?UTF-8?B?0JDQvdC90LA=?= <Anna@sorochka.example>\r\nSubject: =?UTF-8?B?0KHRh9GR0YI=?=\r\nMessage-ID: <1@sorochka.example>\r\n'
+    || E'Content-Type: text/plain; charset=UTF-8\r\n\r\nПришлите счёт, пожалуйста.\r\n', 'UTF8')) AS a;
+
+\connect - olga
+\echo '━━━ What another system hears of it: the event feed ━━━'
+\echo
+SELECT g.entity_type AS "what", g.action, coalesce(g.changes #>> '{name,new}', g.changes #>> '{title,new}') AS "name"
+  FROM kvcrm.event_feed('webhook', 10000) WITH ORDINALITY AS g ORDER BY g.ordinality DESC LIMIT 5;
+SELECT count(*) AS "rows that break a rule of kvcrm" FROM kvcrm.check_consistency();
