@@ -7,6 +7,7 @@
 #include "text/amount.hpp"
 #include "text/csv_layout.hpp"
 #include "text/fold.hpp"
+#include "text/spreadsheet.hpp"
 #include "text/utf8.hpp"
 
 namespace kvcrm::crm {
@@ -246,7 +247,8 @@ class CsvSource final : public ImportSource {
     std::string custom;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const Target& target = targets_[i];
-      const std::string_view cell = fields[i] ? text::Trim(*fields[i]) : std::string_view();
+      // Without the apostrophe by which leads_export keeps spreadsheets from taking a text for a formula.
+      const std::string_view cell = fields[i] ? text::Trim(text::Unguard(*fields[i])) : std::string_view();
       if (cell.empty()) continue;
       if (target.field) row.fields[*target.field] = cell;
       if (!target.key) continue;

@@ -63,9 +63,11 @@ CREATE FUNCTION send(kind text, source text, types text, VARIADIC parameters tex
 DECLARE
     total_result_set text := CASE kind WHEN 'count' THEN '(SELECT pg_catalog.count(*) FROM pgrst_source_count)'
         WHEN 'written' THEN '''''' WHEN 'minimal' THEN '''''' WHEN 'upserted' THEN '''''' ELSE 'null::bigint' END;
-    page_total text := CASE kind WHEN 'single' THEN '1' WHEN 'scalar' THEN '1' ELSE 'pg_catalog.count(_postgrest_t)' END;
+    page_total text := CASE kind WHEN 'single' THEN '1' WHEN 'scalar' THEN '1' WHEN 'text/csv' THEN '1' ELSE 'pg_catalog.count(_postgrest_t)' END;
     json text := CASE kind WHEN 'minimal' THEN '''''::text' WHEN 'single' THEN 'coalesce(json_agg(_postgrest_t)->0, ''null'')'
-        WHEN 'scalar' THEN 'coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, ''null'')' ELSE 'coalesce(json_agg(_postgrest_t), ''[]'')' END;
+        WHEN 'scalar' THEN 'coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, ''null'')'
+        -- By the domain that the function returns; by itself, of a list.
+        WHEN 'text/csv' THEN '"kvcrm"."text/csv"(_postgrest_t.pgrst_scalar)' ELSE 'coalesce(json_agg(_postgrest_t), ''[]'')' END;
     response_inserted text := CASE kind WHEN 'upserted' THEN 'nullif(current_setting(''pgrst.inserted'', true),'''')::int' ELSE '''''' END;
     header text; headers text; code text;
     state text; message text; detail text; hint text;
@@ -727,8 +729,8 @@ BEGIN
       FROM json_object_keys(arguments) AS k (key)
       JOIN pg_proc p ON p.oid = function
       JOIN LATERAL unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes::oid[])) AS t (name, type) ON t.name = k.key;
-    RETURN QUERY SELECT * FROM public.send(kind, format(CASE kind
-        WHEN 'scalar' THEN 'SELECT pgrst_call.pgrst_scalar FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT %1$s FROM json_to_record(pgrst_payload.json_data) AS _(%2$s) LIMIT 1) pgrst_body , LATERAL (SELECT "kvcrm".%3$I(%4$s) pgrst_scalar) pgrst_call'
+    RETURN QUERY SELECT * FROM public.send(kind, format(CASE
+        WHEN kind IN ('scalar', 'text/csv') THEN 'SELECT pgrst_call.pgrst_scalar FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT %1$s FROM json_to_record(pgrst_payload.json_data) AS _(%2$s) LIMIT 1) pgrst_body , LATERAL (SELECT "kvcrm".%3$I(%4$s) pgrst_scalar) pgrst_call'
         ELSE 'SELECT pgrst_call.* FROM (SELECT $1 AS json_data) pgrst_payload, LATERAL (SELECT %1$s FROM json_to_record(pgrst_payload.json_data) AS _(%2$s) LIMIT 1) pgrst_body , LATERAL "kvcrm".%3$I(%4$s) pgrst_call' END,
         columns, typed, called, given), 'json', arguments::text);
 END
@@ -963,6 +965,33 @@ SELECT * FROM send('minimal', $q$DELETE FROM "kvcrm"."custom_field_definitions" 
     'unknown', 'plan') \gset
 COMMIT;
 SELECT is(:'status' || ' ' || (SELECT count(*) FROM kvcrm.custom_field_definitions), '200 0', 'DELETE of a field');
+
+-- --- export ---
+
+\set claims :as_manager
+-- POST /rpc/leads_export_csv with Accept: text/csv
+:writing
+SELECT * FROM rpc('text/csv', 'leads_export_csv', '{"query":"max underhill"}') \gset
+COMMIT;
+SELECT is(:'status'::int, 200, 'RPC leads_export_csv');
+SELECT matches(:'body'::text, E'^\ufeffid,name,email,.*,custom_fields\r\n[-0-9a-f]+,Max Underhill,max@underhill.example,.*\r\n$', 'the body is the file');
+-- POST /rpc/leads_export
+:writing
+SELECT * FROM rpc('list', 'leads_export', '{"query":"max underhill","raw":true}') \gset
+COMMIT;
+SELECT is(:'body'::jsonb #>> '{0,name}', 'Max Underhill', 'RPC leads_export');
+-- GET: PostgREST answers 405 to what is VOLATILE by itself; this is what it would say.
+:reading
+SELECT * FROM rpc('list', 'leads_export', '{"query":"max underhill"}') \gset
+COMMIT;
+SELECT is(:'status'::int, 405, 'GET of leads_export');
+\set claims :as_rep
+:writing
+SELECT * FROM rpc('text/csv', 'leads_export_csv', '{"raw":true}') \gset
+COMMIT;
+SELECT is(answer(:'status'::int, :'body'), '403 42501 permission leads:export is required', 'a rep exports nothing');
+SELECT results_eq($$ SELECT changes #>> '{format,new}', (changes #>> '{rows,new}')::int, actor_id FROM kvcrm.activity_logs WHERE entity_type = 'export' ORDER BY id $$,
+    format('VALUES (%L, 1, %L::uuid), (%L, 1, %2$L::uuid)', 'csv', :'manager', 'rows'), 'what was exported is in the log');
 
 -- No claim of one request stays for the next one on the connection.
 SELECT is(current_setting('request.jwt.claims', true), '', 'the claims end with the transaction');
