@@ -101,6 +101,11 @@ const pg::Statement<pg::Uuid, Texts, Texts> kMembers{
     " FROM kvcrm.organization_members m WHERE m.organization_id = $1 AND (lower(m.email) = ANY ($2)"
     "   OR lower(split_part(m.email, '@', 2)) = ANY ($3))"};
 
+// A lead that somebody is just deleting or erasing gets no mail any more.
+const pg::Statement<pg::Uuid, pg::Uuid> kHold{
+    "email.hold",
+    "SELECT 1 FROM kvcrm.leads WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR KEY SHARE"};
+
 const pg::Statement<pg::Uuid, std::string> kClaimSender{
     "email.claim_sender",
     "INSERT INTO kvcrm.email_senders (organization_id, address_hash) VALUES ($1, sha256(convert_to($2, "
@@ -293,7 +298,15 @@ class Filing {
         .Hint("Repeat the transaction.");
   }
 
+  // Held until the activity is written. Who is found deleted isn't found again.
   OptionalUuid Find() const {
+    OptionalUuid lead = Look();
+    for (int tries = 3; lead && tries > 0 && kHold.Latest(*lead, caller_.organization).empty(); --tries)
+      lead = Look();
+    return lead;
+  }
+
+  OptionalUuid Look() const {
     if (const Texts hashes = ThreadHashes(message_); !hashes.empty()) {
       if (OptionalUuid lead = FirstVisible(caller_, kThread.Latest(caller_.organization, hashes)))
         return lead;
