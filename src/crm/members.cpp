@@ -8,6 +8,7 @@
 
 #include "crm/errors.hpp"
 #include "crm/identity.hpp"
+#include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
@@ -24,10 +25,6 @@ using OptionalUuid = std::optional<pg::Uuid>;
 const pg::Statement<pg::Uuid, std::string> kRolePermissions{
     "members.role_permissions",
     "SELECT permissions FROM kvcrm.roles WHERE organization_id = $1 AND slug = $2"};
-
-// KEY SHARE would let two owners demote each other; NO KEY UPDATE makes the second wait for the first.
-const pg::Statement<pg::Uuid> kLockOrganization{
-    "members.lock_organization", "SELECT 1 FROM kvcrm.organizations WHERE id = $1 FOR NO KEY UPDATE"};
 
 const pg::Statement<pg::Uuid> kActiveOwners{
     "members.active_owners",
@@ -193,8 +190,14 @@ bool IsActiveOwner(const pg::Row& row, const AttrNumber* at) {
   return IsActive(row, at) && row.Get<std::string>(at[kMRole]) == "owner";
 }
 
-// The caller for a trigger: the system when nobody acts and the role is trusted.
-crm::Caller CallerForTrigger(const pg::Uuid& organization) { return crm::CallerIn(organization); }
+// The caller for a trigger: the system when nobody acts and the role is trusted; a user when it is their
+// turn, by what the one before left: else two could demote each other.
+crm::Caller CallerForTrigger(const pg::Uuid& organization) {
+  crm::Caller caller = crm::CallerIn(organization);
+  if (caller.IsSystem()) return caller;
+  crm::LockOrganization(organization);
+  return crm::CallerIn(organization);
+}
 
 // The organization of an invitation to answer: the given or current one, else the only one that invites.
 pg::Uuid InvitingOrganization(const OptionalUuid& given, const pg::Uuid& user) {
@@ -215,10 +218,11 @@ pg::Uuid RequireUser() {
   return *user;
 }
 
-// Locks the member's row; throws PT404 when there is none. Returns its status.
+// Locks the member's row and the organization; throws PT404 when there is none. Returns its status.
 std::string LockMember(const pg::Uuid& organization, const pg::Uuid& user) {
   const pg::Rows rows = kLockMember(organization, user);
   if (rows.empty()) throw Error(crm::kNotFound, "member not found");
+  crm::LockOrganization(organization);
   return rows.Get<std::string>(0, 0);
 }
 
@@ -294,7 +298,7 @@ KVCRM_FUNCTION(organization_members_after) {
   const pg::AsOwner owner;
   const pg::Session session(pg::Access::kWrite);
   if (was_owner) {
-    kLockOrganization(organization);
+    crm::LockOrganization(organization);
     if (kActiveOwners.Latest(organization).empty()) {
       throw Error(ERRCODE_CHECK_VIOLATION, "an organization keeps at least one active owner")
           .Hint("Make another member owner first.");

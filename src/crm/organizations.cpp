@@ -50,6 +50,9 @@ const pg::Statement<pg::Uuid, std::string, std::string, bool, std::string, std::
         "INSERT INTO kvcrm.lead_stages (organization_id, name, color, is_qualified, outcome, probability,"
         " order_index, rotting_days) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
 
+const pg::Statement<pg::Uuid> kLock{"organizations.lock",
+                                    "SELECT 1 FROM kvcrm.organizations WHERE id = $1 FOR NO KEY UPDATE"};
+
 const pg::Statement<> kLockLeads{"organizations.lock_leads",
                                  "LOCK TABLE kvcrm.leads IN SHARE ROW EXCLUSIVE MODE"};
 
@@ -143,6 +146,8 @@ constexpr crm::TextRule kTexts[] = {{kName, crm::kNameLength, true}};
 }  // namespace
 
 namespace kvcrm::crm {
+
+void LockOrganization(const pg::Uuid& organization) { kLock(organization); }
 
 std::optional<OrganizationRules> ReadOrganizationRules(const pg::Uuid& organization) {
   const pg::Rows rows = kRules.Latest(organization);

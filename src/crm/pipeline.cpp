@@ -7,6 +7,7 @@
 #include "crm/identity.hpp"
 #include "crm/leads.hpp"
 #include "crm/lists.hpp"
+#include "crm/organizations.hpp"
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "pg/result_set.hpp"
@@ -169,6 +170,10 @@ const pg::Statement<pg::Uuid> kStages{
     "       AND n.organization_id = $1 WHERE t.organization_id = $1 AND t.from_stage_id = s.id)"
     " FROM kvcrm.lead_stages s WHERE s.organization_id = $1 ORDER BY s.order_index, s.id"};
 
+// Not FOR UPDATE: who writes leads into the stage goes on.
+const pg::Statement<pg::Uuid, pg::Uuid> kLockStage{
+    "pipeline.lock_stage",
+    "SELECT 1 FROM kvcrm.lead_stages WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE"};
 const pg::Statement<> kLockLeads{"pipeline.lock_leads", "LOCK TABLE kvcrm.leads IN SHARE ROW EXCLUSIVE MODE"};
 
 // What is gone included.
@@ -329,7 +334,10 @@ KVCRM_FUNCTION(delete_stage) {
   caller.Require(Permission::kStagesDelete);
   if (target && *target == stage)
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "move_leads_to must be another stage");
-  // As every change of what leads derive from stages: writers of leads wait, then all is read anew.
+  // As every change of what leads derive from stages: writers of leads wait, then all is read anew. The stage
+  // first, as whoever writes to it directly does.
+  kLockStage.Latest(stage, caller.organization);
+  crm::LockOrganization(caller.organization);
   kLockLeads();
   const pg::Rows rows = kStage.Latest(stage, caller.organization);
   if (rows.empty()) RaiseNoStage();

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "crm/fields.hpp"
+#include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
@@ -45,9 +46,6 @@ const pg::Statement<> kLockLeads{"stages.lock_leads", "LOCK TABLE kvcrm.leads IN
 
 const pg::Statement<pg::Uuid> kHasStages{
     "stages.exist", "SELECT 1 FROM kvcrm.lead_stages WHERE organization_id = $1 LIMIT 1"};
-
-const pg::Statement<pg::Uuid> kLockOrganization{
-    "stages.lock_organization", "SELECT 1 FROM kvcrm.organizations WHERE id = $1 FOR NO KEY UPDATE"};
 
 const pg::Statement<pg::Uuid> kOrdering{
     "stages.ordering",
@@ -254,9 +252,9 @@ KVCRM_FUNCTION(lead_stages_before) {
   if (call.OnInsert() && !crm::Authorized::Active()) crm::RequireMembership(organization);
   // The first stages of a new organization hold nobody up: it has no leads yet.
   const bool first_of_organization = call.OnInsert() && kHasStages(organization).empty();
-  if (flags_change || order_changes || call.OnDelete()) {
-    kLockLeads();
-  } else if (call.OnInsert() && !first_of_organization && !crm::Authorized::Active()) {
+  if (flags_change || order_changes || call.OnDelete() ||
+      (call.OnInsert() && !first_of_organization && !crm::Authorized::Active())) {
+    crm::LockOrganization(organization);
     kLockLeads();
   }
   if (call.OnDelete() && !kHoldsLeads.Latest(organization, stage).empty()) {
@@ -292,7 +290,7 @@ KVCRM_FUNCTION(lead_stages_after) {
   for (const auto& entry : after) organizations[entry.first] = true;
   for (const auto& entry : organizations) {
     if (call.OnInsert() && crm::Authorized::Active()) continue;
-    kLockOrganization(entry.first);
+    crm::LockOrganization(entry.first);
     AfterStagesChanged(entry.first, before[entry.first], after[entry.first]);
   }
   return call.Done();
