@@ -10,7 +10,7 @@ AS $$
     ), relations AS (
         SELECT c.* FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
     )
-    SELECT p.kind, p.part_of, p.name, left(md5(concat_ws(E'\x01', VARIADIC p.definition)), 12) FROM (
+    SELECT p.kind, p.part_of, p.name, left(encode(sha256(convert_to(concat_ws(E'\x01', VARIADIC p.definition), 'UTF8')), 'hex'), 12) FROM (
         SELECT 'table' AS kind, r.relname::text AS part_of, r.relname::text AS name,
                ARRAY[r.relkind::text, r.relrowsecurity::text, r.relforcerowsecurity::text, r.relreplident::text, r.reloptions::text] AS definition FROM relations r
         UNION ALL

@@ -148,6 +148,11 @@ AS $$
               LEFT JOIN pg_event_trigger t ON t.evtname = 'kvcrm_guard_drop' AND t.evtfoid = to_regproc('kvcrm.guard_drop')) AS g (state, way_out)
      WHERE g.state IS NOT NULL
     UNION ALL
+    SELECT format('role %I owns the event trigger kvcrm_guard_drop and is no superuser: pg_upgrade fails', r.rolname),
+           format('ALTER EVENT TRIGGER kvcrm_guard_drop OWNER TO %I;', (SELECT b.rolname FROM pg_roles b WHERE b.oid = 10))
+      FROM pg_event_trigger t JOIN pg_roles r ON r.oid = t.evtowner
+     WHERE t.evtname = 'kvcrm_guard_drop' AND NOT r.rolsuper
+    UNION ALL
     -- What was added to the tables: a dump leaves it out.
     SELECT format('%s %s of kvcrm.%s is not of the extension', c.kind, c.name, c.part_of),
            CASE c.kind

@@ -72,6 +72,12 @@ is "$(state "$db" "SET ROLE $other" 'SET kvcrm.allow_drop = on')" '' 'as long as
 is "$(state "$db" "ALTER ROLE $owner NOSUPERUSER")" '' 'the owner may be no superuser later'
 is "$(state "$db" "SET SESSION AUTHORIZATION $owner" 'SET kvcrm.allow_drop = on' 'DROP EXTENSION kvcrm')" 55000 'but the setting counts only when a superuser made it'
 is "$(state "$db" "SET SESSION AUTHORIZATION $owner" 'SELECT kvcrm.uuid_v7()' 'SET kvcrm.allow_drop = on' 'DROP EXTENSION kvcrm')" '42501 55000' 'and is refused once the module is loaded'
+is "$(answer "$db" 'SELECT problem FROM kvcrm.check_installation()')" "role $owner owns the event trigger kvcrm_guard_drop and is no superuser: pg_upgrade fails" \
+  'check_installation() says that PostgreSQL wants a superuser to own the guard'
+is "$(state "$db" "$(answer "$db" 'SELECT hint FROM kvcrm.check_installation()')" "REASSIGN OWNED BY $owner TO $other")" '' 'its hint lets everything else be given away'
+is "$(answer "$db" 'SELECT problem FROM kvcrm.check_installation()')" '' 'which is all right'
+is "$(state "$db" "SET SESSION AUTHORIZATION $other" 'DROP EXTENSION kvcrm' 'DROP SCHEMA kvcrm CASCADE' "DROP OWNED BY $other")" '55000 55000 55000' 'the new owner is refused too'
+is "$(state "$db" "REASSIGN OWNED BY $other TO $owner")" '' 'and gives it back'
 is "$(state "$db" "ALTER ROLE $owner SUPERUSER")" '' 'the owner is a superuser again'
 is "$(state "$db" 'SET kvcrm.allow_drop = off' 'DROP EXTENSION kvcrm')" 55000 'off is off'
 is "$(counts)" "$before" 'everything is still there'

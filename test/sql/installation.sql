@@ -52,6 +52,7 @@ SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f JOIN pg_langu
 SELECT ok((SELECT count(*) FROM pg_temp.functions WHERE is_policy) >= 5, 'there are policy_* functions');
 SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions WHERE is_trigger AND prosecdef $$, 'trigger functions are SECURITY INVOKER');
 SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f JOIN pg_language l ON l.oid = f.prolang WHERE f.prosecdef AND l.lanname <> 'c' $$, 'definer functions are C');
+SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions WHERE prosrc ~ '\mmd5\M' $$, 'no function calls md5(), which fails where OpenSSL is held to FIPS');
 SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions WHERE proleakproof $$, 'no function claims to be leakproof');
 SELECT pg_temp.none($$ SELECT proname FROM pg_temp.functions GROUP BY proname HAVING count(*) > 1 $$, 'no function is overloaded');
 SELECT pg_temp.none($$ SELECT signature FROM pg_temp.functions WHERE NOT is_trigger AND pronargs > 0 AND NOT coalesce(array_length(proargnames, 1) >= pronargs AND '' <> ALL (proargnames), false) $$,
