@@ -184,10 +184,12 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLeadsOfStage{
 // $5: what becomes the lost_reason of leads that have none; null = they are not lost.
 const pg::Statement<pg::Uuid, pg::Uuid, std::vector<pg::Uuid>, std::vector<std::string>,
                     std::optional<std::string>>
-    kMoveLeads{"pipeline.move_leads",
-               "UPDATE kvcrm.leads AS l SET stage_id = $2, board_rank = r.rank, lost_reason ="
-               " CASE WHEN $5 IS NOT NULL THEN coalesce(l.lost_reason, $5) END"
-               " FROM unnest($3, $4) AS r (id, rank) WHERE l.id = r.id AND l.organization_id = $1"};
+    kMoveLeads{
+        "pipeline.move_leads",
+        "UPDATE kvcrm.leads AS l SET stage_id = $2, board_rank = r.rank, lost_reason ="
+        " CASE WHEN $5 IS NOT NULL THEN coalesce(l.lost_reason, CASE WHEN l.erased_at IS NULL THEN $5 ELSE "
+        "'Erased' END) END"
+        " FROM unnest($3, $4) AS r (id, rank) WHERE l.id = r.id AND l.organization_id = $1"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kDeleteStage{
     "pipeline.delete_stage",

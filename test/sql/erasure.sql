@@ -109,4 +109,11 @@ SELECT kvcrm.merge_leads(test.id('gnu'), ARRAY[test.id('gnu2')]) IS NOT NULL;
 SELECT kvcrm.erase_lead(test.id('gnu')) IS NOT NULL;
 SELECT is(test.tables_with('gnu'), '{}', 'neither the log of a customer that is gone nor the journal of rows that moved tells of the person');
 
+-- What is written of it later tells nothing either.
+WITH s AS (INSERT INTO kvcrm.lead_stages (organization_id, name, order_index) VALUES (test.id('a'), 'Gone soon', 90) RETURNING id) SELECT test.keep('gone soon', id) FROM s;
+SELECT test.keep('yak', l.id) FROM kvcrm.create_lead('Yak', stage_id => test.id('gone soon'), organization_id => test.id('a')) l;
+SELECT kvcrm.erase_lead(test.id('yak')) IS NOT NULL;
+SELECT kvcrm.delete_stage(test.id('gone soon'), test.stage('a', 5)) IS NOT NULL;
+SELECT is((SELECT row(stage_id, lost_reason) FROM kvcrm.leads WHERE id = test.id('yak')), row(test.stage('a', 5), 'Erased'::text), 'an erased lead whose stage is deleted has the lost_reason of those that were erased');
+
 SELECT * FROM finish();
