@@ -77,15 +77,20 @@ const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, OptionalUuid, bool, pg::Uuid> 
     "   AND j.before_image -> 'quotes' ? q.id::text)"
     " LIMIT 20"};
 
-// The before-image gives the stage back; one that was deleted since is replaced by the first open one.
+// The before-image gives the stage back; one that was deleted since, or asks for a lost_reason by now, is
+// replaced by the first open one. A stage that became a qualified one keeps the time when the conversion
+// qualified the lead.
 const pg::Statement<pg::Uuid, pg::Uuid, pg::Uuid, pg::Uuid> kRestoreLead{
     "conversion_undo.restore_lead",
     "UPDATE kvcrm.leads AS l SET converted_at = NULL, converted_to_customer_id = NULL,"
     " stage_id = coalesce(s.id, $4), board_rank = j.before_image ->> 'board_rank',"
     " lost_reason = CASE WHEN s.outcome = 'lost' THEN j.before_image ->> 'lost_reason' END,"
-    " qualified_at = (j.before_image ->> 'qualified_at')::timestamptz"
+    " qualified_at = coalesce((j.before_image ->> 'qualified_at')::timestamptz, CASE WHEN f.is_qualified THEN"
+    "   l.qualified_at END)"
     " FROM kvcrm.lead_conversions j LEFT JOIN kvcrm.lead_stages s"
     "   ON s.id = (j.before_image ->> 'stage_id')::uuid AND s.organization_id = j.organization_id"
+    "   AND (s.outcome <> 'lost' OR j.before_image ->> 'lost_reason' IS NOT NULL)"
+    "   LEFT JOIN kvcrm.lead_stages f ON f.id = coalesce(s.id, $4) AND f.organization_id = j.organization_id"
     " WHERE l.id = $1 AND l.organization_id = $2 AND j.id = $3 AND j.organization_id = $2 RETURNING l"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kDeleteContact{

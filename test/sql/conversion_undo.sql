@@ -162,4 +162,16 @@ SELECT lives_ok($$ SELECT kvcrm.qualify_lead(test.id('bare')) $$, 'filled in, it
 SELECT throws_ok(format('UPDATE kvcrm.organizations SET settings = %L WHERE id = test.id(''a'')', bad), '23514', 'setting conversion_required is not a list of lead fields', 'refused: ' || bad)
   FROM unnest(ARRAY['{"conversion_required": "name"}', '{"conversion_required": [1]}', '{"conversion_required": ["nome"]}', '{"conversion_required": ["name|"]}', '{"conversion_required": ["custom_fields."]}', '{"conversion_required": {"a": 1}}',
                     '{"conversion_required": null}', '{"conversion_required": [null]}']) AS bad;
+
+-- --- undo into a stage that has become another one ---
+
+UPDATE kvcrm.organizations SET settings = '{}' WHERE id = test.id('a');
+WITH s AS (INSERT INTO kvcrm.lead_stages (organization_id, name, order_index) SELECT test.id('a'), n, 90 FROM unnest(ARRAY['becomes qualified', 'becomes lost']) AS n RETURNING id, name) SELECT test.keep(name, id) FROM s \g /dev/null
+SELECT test.keep(v.stage || ' lead', l.id) FROM (VALUES ('becomes qualified'), ('becomes lost')) AS v (stage), LATERAL kvcrm.create_lead('Лид', stage_id => test.id(v.stage), company => v.stage, organization_id => test.id('a')) AS l \g /dev/null
+SELECT kvcrm.qualify_lead(test.id(stage || ' lead')) FROM unnest(ARRAY['becomes qualified', 'becomes lost']) AS stage \g /dev/null
+UPDATE kvcrm.lead_stages SET is_qualified = true WHERE id = test.id('becomes qualified');
+UPDATE kvcrm.lead_stages SET outcome = 'lost' WHERE id = test.id('becomes lost');
+SELECT kvcrm.move_lead(test.id('becomes qualified lead'), test.id('becomes qualified')) \g /dev/null
+SELECT is((SELECT row(l.stage_id, l.qualified_at IS NOT NULL, l.status) FROM kvcrm.revert_conversion(test.id('becomes qualified lead')) AS l), row(test.id('becomes qualified'), true, 'qualified'::text), 'a lead that returns into what became a qualified stage is qualified');
+SELECT is((SELECT row(l.stage_id, l.lost_reason, l.status) FROM kvcrm.revert_conversion(test.id('becomes lost lead')) AS l), row(test.stage('a', 1), NULL::text, 'new'::text), 'one that would return into what became a lost stage is new');
 SELECT * FROM finish();
