@@ -178,6 +178,12 @@ TESTS := boundary sql isolation postgrest
 test-sanitized: deps
 	SANITIZE=1 $(MAKE) --no-print-directory all && SANITIZE=1 test/run $(TESTS)
 
+# SQL files in a server under valgrind, which is slow: minutes each.
+VALGRIND_TESTS := $(or $(filter-out boundary sql isolation postgrest,$(TESTS)),test/sql/activities.sql)
+.PHONY: test-valgrind
+test-valgrind: deps
+	$(MAKE) --no-print-directory all && VALGRIND=1 TIMEOUT=3600 test/run $(VALGRIND_TESTS)
+
 # Fuzzers with clang's libFuzzer, FUZZ_SECONDS each, from the kept corpus and what earlier runs have found.
 FUZZ_SECONDS := 10
 .PHONY: fuzz
@@ -237,6 +243,7 @@ help:
 	@echo 'make test PG=18      the same on another version, in a Debian of its own if need be (scripts/root)'
 	@echo 'make test-pg-upgrade  pg_upgrade a cluster full of rows, FROM=15 TO=17'
 	@echo 'make test-sanitized  tests with sanitizers in the server: TESTS="sql isolation test/sql/leads.sql"'
+	@echo 'make test-valgrind   SQL files under valgrind: TESTS="test/sql/leads.sql"'
 	@echo 'make fuzz            look for inputs that break the pure C++: FUZZ_SECONDS=10 each, FUZZERS="mail html"'
 	@echo 'make installcheck    run the SQL tests on the server that PGHOST, PGPORT, ... say'
 	@echo 'make demo, stop      a private server with data to look at'
