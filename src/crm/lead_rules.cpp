@@ -131,6 +131,7 @@ class LeadWrite {
     if (!old_ || Changed(crm::kCurrency)) FillCurrency();
     NormalizeContacts();
     CheckAssignee();
+    KeepDerived();
     EnterStage();
     CheckFields();
     if (old_ && Changed(crm::kBoardRank)) CheckRank();
@@ -290,6 +291,29 @@ class LeadWrite {
     around.active_members.insert(member);
     return true;
   }
+
+  // What follows from stages, conversions and erasures is not for direct writes, whoever makes them.
+  void KeepDerived() {
+    if (Authorized::Active()) return;
+    if (IsSet(crm::kConvertedAt) || IsSet(crm::kConvertedToCustomerId)) {
+      Refuse("a lead is converted by functions only",
+             "Use qualify_lead(lead_id) or revert_conversion(lead_id).");
+    }
+    if (IsSet(crm::kErasedAt)) Refuse("a lead is erased by erase_lead only", "Use erase_lead(lead_id).");
+    if (!old_) {
+      // One that starts in a qualified stage may have been qualified before it got here.
+      const crm::Stage* stage = IsNull(crm::kStageId) ? Stages().FirstOpen() : FindStage();
+      if (stage != nullptr && !stage->is_qualified) {
+        Set(crm::kQualifiedAt, std::optional<pg::Timestamp>{});
+      }
+      return;
+    }
+    for (const LeadColumn column : {crm::kStageEnteredAt, crm::kQualifiedAt}) {
+      if (Changed(column)) row_.Set(at_[column], old_->At(at_[column]));
+    }
+  }
+  // Whether the write changes the column, or gives a new lead a value.
+  bool IsSet(LeadColumn column) const { return old_ ? Changed(column) : !IsNull(column); }
 
   void EnterStage() {
     if (!old_) {
