@@ -257,6 +257,16 @@ const Finder kOpenStage{
     "EXISTS"
     " (SELECT FROM kvcrm.lead_stages s WHERE s.organization_id = $1 AND s.outcome = 'open')"};
 
+// A position is that of the entry acknowledged last: one beyond the end of the feed skips what comes.
+const Finder kFeed{
+    "consistency.feed",
+    "SELECT 'feed_consumer', c.id, 'its position is that of no entry of the log' FROM kvcrm.feed_consumers c"
+    " WHERE c.organization_id = $1 AND NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.id = c.event_id"
+    "   AND g.organization_id = $1 AND g.feed_epoch = c.feed_epoch AND g.tx = c.tx)"
+    " UNION ALL SELECT 'organization', e.organization_id, 'the log has entries of an epoch to come'"
+    " FROM kvcrm.feed_epochs e WHERE e.organization_id = $1 AND EXISTS (SELECT FROM kvcrm.activity_logs g"
+    "   WHERE g.organization_id = $1 AND g.feed_epoch > e.epoch)"};
+
 const Finder kRoles{
     "consistency.roles",
     "SELECT 'role', r.id, format('permission %s is unknown', p.token) FROM kvcrm.roles r"
@@ -321,6 +331,12 @@ const Finder kReferences{
     DANGLING("transition", "lead_stage_transitions", "to_stage_id", "lead_stages") " UNION ALL "
     DANGLING("field", "custom_field_definitions", "required_from_stage_id", "lead_stages") " UNION ALL "
     DANGLING("member", "organization_members", "team_id", "teams") " UNION ALL "
+    DANGLING("activity", "email_messages", "id", "lead_activities") " UNION ALL "
+    DANGLING("import", "lead_import_writes", "import_id", "lead_imports") " UNION ALL "
+    DANGLING("assignment_rule", "assignment_rules", "team_id", "teams") " UNION ALL "
+    "SELECT 'assignment_rule', a.id, 'user_id refers to nothing' FROM kvcrm.assignment_rules a"
+    " WHERE a.organization_id = $1 AND a.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM kvcrm.organization_members m"
+    "   WHERE m.organization_id = $1 AND m.user_id = a.user_id) UNION ALL "
     "SELECT 'member', m.id, 'role_slug refers to nothing' FROM kvcrm.organization_members m"
     " WHERE m.organization_id = $1 AND NOT EXISTS (SELECT FROM kvcrm.roles r WHERE r.organization_id = $1"
     "   AND r.slug = m.role_slug)",
@@ -513,6 +529,7 @@ const Invariant kInvariants[] = {
     {"open_stage", "An organization has an open stage.", &kOpenStage},
     {"roles", "Roles have permissions that there are.", &kRoles},
     {"log", "The log tells of each row that it was created.", &kLog},
+    {"feed", "Consumers of the event feed are at an entry of the log; none is of an epoch to come.", &kFeed},
     {"references", "Whatever a row refers to is there, in its organization.", &kReferences},
 };
 
@@ -779,6 +796,8 @@ const pg::Statement<> kHomeless{
     HOMELESS("match_common_values") " UNION ALL " HOMELESS("custom_field_definitions") " UNION ALL "
     HOMELESS("lead_stages") " UNION ALL " HOMELESS("lead_stage_transitions") " UNION ALL " HOMELESS("lead_sources")
     " UNION ALL " HOMELESS("scoring_rules") " UNION ALL " HOMELESS("scoring_states")
+    " UNION ALL " HOMELESS("email_senders") " UNION ALL " HOMELESS("lead_imports") " UNION ALL "
+    HOMELESS("lead_import_writes") " UNION ALL " HOMELESS("feed_consumers")
     " UNION ALL " HOMELESS("assignment_rules") " UNION ALL " HOMELESS("assignment_pools")
     " UNION ALL " HOMELESS("organization_members") " UNION ALL " HOMELESS("teams") " UNION ALL " HOMELESS("roles"),
     pg::Plan::kCustom};

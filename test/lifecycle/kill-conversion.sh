@@ -128,6 +128,9 @@ converted='converted|2|1|1|Qualified|1|1|1|created,converted|2|1|1'
 new='new|1|0|0|New lead|0|0|0|created|1|1|1'
 reverted='new|3|0|0|New lead|0|1|0|created,converted,reverted|3|1|1'
 is "$(standing)" "$converted"$'\n'"$new"$'\n'"$reverted" 'every lead is converted altogether or not at all, and so are conversions taken back'
+answer "$db" 'SELECT * FROM kvcrm.check_consistency()' > "$scratch/inconsistent" 2>&1
+is "$(wc -l < "$scratch/inconsistent")" 0 'what is left is consistent'
+[[ ! -s $scratch/inconsistent ]] || head -n 20 "$scratch/inconsistent" | sed 's/^/# /'
 # Whatever belongs to no lead: customers, contacts, identities, ...
 strays() {
   answer "$db" "

@@ -32,6 +32,8 @@ SELECT test.keep('stage 1', test.stage('a', 1)), test.keep('stage 3', test.stage
 SELECT test.keep('rep role', id) FROM kvcrm.roles WHERE organization_id = test.id('a') AND slug = 'sales_team';
 SELECT test.keep('rep member', id) FROM kvcrm.organization_members WHERE organization_id = test.id('a') AND user_id = test.id('rep');
 SELECT test.keep('stay', id) FROM kvcrm.lead_stage_history WHERE lead_id = test.id('plain') AND left_at IS NULL;
+INSERT INTO kvcrm.feed_consumers (organization_id, name, feed_epoch, tx, event_id) SELECT organization_id, 'hook', feed_epoch, tx, id FROM kvcrm.activity_logs WHERE organization_id = test.id('a') AND entity_id = test.id('lead') LIMIT 1;
+SELECT test.keep('consumer', id) FROM kvcrm.feed_consumers;
 
 SELECT is_empty('SELECT * FROM kvcrm.check_consistency()', 'all that is consistent');
 
@@ -141,6 +143,13 @@ INSERT INTO test.cases (invariant, statement, rows) VALUES
 ('roles', $$UPDATE kvcrm.roles SET permissions = '{leads:create,leads:fly,cats:*,leads:*,*:*}' WHERE id = test.id('rep role')$$, 'roles role rep role, roles role rep role'),
 ('log', $$DELETE FROM kvcrm.activity_logs WHERE entity_id IN (test.id('lead'), test.id('task'), test.id('customer'), test.id('contact'), test.id('quote'), test.id('stage 1'), test.id('rep member'), test.id('rep role'))$$,
  'log activity task, log contact contact, log customer customer, log lead lead, log member rep member, log quote quote, log role rep role, log stage stage 1'),
+('feed', $$UPDATE kvcrm.feed_consumers SET tx = '9000000000000000000'$$, 'feed feed_consumer consumer'),
+('feed', $$UPDATE kvcrm.feed_consumers SET event_id = test.id('a')$$, 'feed feed_consumer consumer'),
+('feed', $$UPDATE kvcrm.activity_logs SET feed_epoch = 9 WHERE entity_id = test.id('typed')$$, 'feed organization a'),
+('references', $$INSERT INTO kvcrm.email_messages (organization_id, id, message_hash) VALUES (test.id('a'), test.id('lead'), '\x00')$$, 'references activity lead'),
+('references', $$INSERT INTO kvcrm.assignment_rules (organization_id, field, operator, value, team_id) VALUES (test.id('a'), 'source', 'eq', '"x"', test.id('a')); INSERT INTO kvcrm.lead_import_writes (organization_id, import_id) VALUES (test.id('a'), test.id('a'))$$, 'references assignment_rule, references import'),
+('references', $$INSERT INTO kvcrm.assignment_rules (organization_id, field, operator, value, user_id) VALUES (test.id('a'), 'source', 'eq', '"x"', test.id('owner_b'))$$, 'references assignment_rule'),
+('references', $$INSERT INTO kvcrm.feed_consumers (organization_id, name, feed_epoch, tx, event_id) VALUES (test.id('unknown'), 'x', 1, '3', test.id('a'))$$, 'references organization unknown'),
 ('references', $$UPDATE kvcrm.lead_activities SET lead_id = test.id('blocked') WHERE id = test.id('task')$$, 'references activity task'),
 ('references', $$UPDATE kvcrm.organization_members SET team_id = test.id('a'), role_slug = 'none' WHERE id = test.id('rep member')$$, 'references member rep member, references member rep member'),
 ('references', $$UPDATE kvcrm.customer_contacts SET customer_id = test.id('a') WHERE id = test.id('contact')$$, 'references contact contact'),
