@@ -142,7 +142,7 @@ INSERT INTO test.cases (invariant, statement, rows) VALUES
 ('open_stage', $$UPDATE kvcrm.lead_stages SET outcome = 'won', is_qualified = true WHERE organization_id = test.id('b') AND outcome = 'open'$$, 'open_stage organization b, qualified_at lead blocked, status lead blocked'),
 ('roles', $$UPDATE kvcrm.roles SET permissions = '{leads:create,leads:fly,cats:*,leads:*,*:*}' WHERE id = test.id('rep role')$$, 'roles role rep role, roles role rep role'),
 ('log', $$DELETE FROM kvcrm.activity_logs WHERE entity_id IN (test.id('lead'), test.id('task'), test.id('customer'), test.id('contact'), test.id('quote'), test.id('stage 1'), test.id('rep member'), test.id('rep role'))$$,
- 'log activity task, log contact contact, log customer customer, log lead lead, log member rep member, log quote quote, log role rep role, log stage stage 1'),
+ 'feed feed_consumer consumer, log activity task, log contact contact, log customer customer, log lead lead, log member rep member, log quote quote, log role rep role, log stage stage 1'),
 ('feed', $$UPDATE kvcrm.feed_consumers SET tx = '9000000000000000000'$$, 'feed feed_consumer consumer'),
 ('feed', $$UPDATE kvcrm.feed_consumers SET event_id = test.id('a')$$, 'feed feed_consumer consumer'),
 ('feed', $$UPDATE kvcrm.activity_logs SET feed_epoch = 9 WHERE entity_id = test.id('typed')$$, 'feed organization a'),
