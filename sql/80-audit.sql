@@ -21,7 +21,7 @@ COMMENT ON COLUMN kvcrm.activity_logs.id IS 'Identifier, a time-ordered UUID.';
 COMMENT ON COLUMN kvcrm.activity_logs.organization_id IS 'The organization; never changes.';
 COMMENT ON COLUMN kvcrm.activity_logs.entity_type IS 'What changed: lead, activity, customer, contact, stage, member, role, ...';
 COMMENT ON COLUMN kvcrm.activity_logs.entity_id IS 'The id of the row that changed.';
-COMMENT ON COLUMN kvcrm.activity_logs.action IS 'created, updated, moved, assigned, converted, reverted, merged, unmerged, deleted, restored or erased.';
+COMMENT ON COLUMN kvcrm.activity_logs.action IS 'created, updated, moved, assigned, converted, reverted, merged, unmerged, deleted, restored, erased or exported.';
 COMMENT ON COLUMN kvcrm.activity_logs.actor_id IS 'The user who did it; null = the system.';
 COMMENT ON COLUMN kvcrm.activity_logs.changes IS 'The fields that changed: {"field": {"old": ..., "new": ...}}.';
 COMMENT ON COLUMN kvcrm.activity_logs.feed_epoch IS 'Rises when the data moves to another cluster, whose transaction ids start anew.';

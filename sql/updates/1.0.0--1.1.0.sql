@@ -26,3 +26,5 @@ ALTER TABLE kvcrm.organization_members ADD COLUMN IF NOT EXISTS assignment_capac
     CONSTRAINT organization_members_assignment_capacity_not_negative CHECK (assignment_capacity >= 0);
 COMMENT ON COLUMN kvcrm.organization_members.assignment_weight IS 'Share of the leads that are given in turn, 0 to 100; 0 = none.';
 COMMENT ON COLUMN kvcrm.organization_members.assignment_capacity IS 'With how many open leads the member gets no more in turn; null = no limit.';
+
+COMMENT ON COLUMN kvcrm.activity_logs.action IS 'created, updated, moved, assigned, converted, reverted, merged, unmerged, deleted, restored, erased or exported.';

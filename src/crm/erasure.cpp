@@ -4,13 +4,17 @@
 // Gone are the lead's own fields, those of the leads that were merged into it, the texts of their activities
 // and of quotes that have no customer, what the log and the journals keep of them, and the pairs that compare
 // them. A customer that the lead became is a record of its own and stays, with its quotes.
+#include <algorithm>
+
 #include "crm/audit.hpp"
 #include "crm/errors.hpp"
 #include "crm/fields.hpp"
 #include "crm/leads.hpp"
 #include "crm/rows.hpp"
+#include "crm/search.hpp"
 #include "pg/security.hpp"
 #include "pg/entry.hpp"
+#include "text/fold.hpp"
 
 using namespace kvcrm;
 using crm::Authorized;
@@ -90,6 +94,31 @@ const pg::Statement<pg::Uuid, Uuids> kEraseLog{
     "   AND NOT EXISTS (SELECT FROM kvcrm.customer_contacts x WHERE x.id = g.entity_id"
     "     AND x.organization_id = $1))"};
 
+// An export of the organization tells what was searched for, which may be the person's name or address.
+const pg::Statement<pg::Uuid> kSearches{
+    "erasure.searches",
+    "SELECT id, changes #>> '{filters,new,query}' FROM kvcrm.activity_logs"
+    " WHERE organization_id = $1 AND entity_id = $1 AND entity_type = 'export'"
+    " AND changes #>> '{filters,new,query}' IS NOT NULL"};
+// What the leads say, now or in the log.
+const pg::Statement<pg::Uuid, Uuids> kTexts{
+    "erasure.texts",
+    "SELECT search_text FROM kvcrm.lead_fingerprints WHERE organization_id = $1 AND id = ANY ($2)"
+    " UNION ALL SELECT changes::text FROM kvcrm.activity_logs"
+    " WHERE organization_id = $1 AND entity_id = ANY ($2) AND entity_type = 'lead'"};
+const pg::Statement<pg::Uuid, Uuids> kEraseSearches{
+    "erasure.erase_searches",
+    "UPDATE kvcrm.activity_logs SET changes = jsonb_set(changes, '{filters,new,query}', '\"Erased\"')"
+    " WHERE organization_id = $1 AND id = ANY ($2)"};
+// A filter by a value that the leads have in their custom fields.
+const pg::Statement<pg::Uuid, Uuids> kEraseFilters{
+    "erasure.erase_filters",
+    "UPDATE kvcrm.activity_logs g SET changes = g.changes #- '{filters,new,custom_fields}'"
+    " WHERE g.organization_id = $1 AND g.entity_id = $1 AND g.entity_type = 'export'"
+    " AND g.changes #> '{filters,new,custom_fields}' <> '{}' AND EXISTS (SELECT FROM kvcrm.leads l"
+    "   WHERE l.organization_id = $1 AND l.id = ANY ($2)"
+    "   AND l.custom_fields @> (g.changes #> '{filters,new,custom_fields}'))"};
+
 const pg::Statement<pg::Uuid, Uuids> kEraseConversions{
     "erasure.erase_conversions",
     "UPDATE kvcrm.lead_conversions SET before_image = before_image - '{lost_reason,filled}'::text[],"
@@ -119,6 +148,24 @@ const pg::Statement<pg::Uuid, pg::Uuid> kWhole{
 const pg::Statement<pg::Uuid, pg::Uuid, std::optional<bool>> kHold{
     "erasure.hold",
     "UPDATE kvcrm.leads AS l SET legal_hold = $3 WHERE id = $1 AND organization_id = $2 RETURNING l"};
+
+// Takes from the entries of exports what was searched for, if it finds one of the leads. Comes before the
+// leads are erased.
+void EraseExports(const pg::Uuid& organization, const Uuids& leads) {
+  kEraseFilters.Latest(organization, leads);
+  const pg::Rows searches = kSearches.Latest(organization);
+  if (searches.empty()) return;
+  const pg::Rows rows = kTexts.Latest(organization, leads);
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < rows.size(); ++i) texts.push_back(text::Fold(rows.Get<std::string>(i, 0)));
+  Uuids found;
+  for (std::uint64_t i = 0; i < searches.size(); ++i) {
+    const crm::SearchQuery query(searches.Get<std::string>(i, 1), "");
+    if (std::any_of(texts.begin(), texts.end(), [&](const std::string& text) { return query.Matches(text); }))
+      found.push_back(searches.Get<pg::Uuid>(i, 0));
+  }
+  if (!found.empty()) kEraseSearches.Latest(organization, found);
+}
 
 }  // namespace
 
@@ -160,6 +207,7 @@ KVCRM_FUNCTION(erase_lead) {
   const Authorized authorized;
   // Erased fields are required no more.
   const crm::CarriedFields erased;
+  EraseExports(home, leads);
   {
     crm::LogScope log;
     kEraseLeads.Latest(home, leads);

@@ -116,4 +116,13 @@ SELECT kvcrm.erase_lead(test.id('yak')) IS NOT NULL;
 SELECT kvcrm.delete_stage(test.id('gone soon'), test.stage('a', 5)) IS NOT NULL;
 SELECT is((SELECT row(stage_id, lost_reason) FROM kvcrm.leads WHERE id = test.id('yak')), row(test.stage('a', 5), 'Erased'::text), 'an erased lead whose stage is deleted has the lost_reason of those that were erased');
 
+-- Exports: what was searched for, when it finds the lead or did.
+SELECT test.keep('gnu_o', id) FROM kvcrm.create_lead('Zorilla Frabjous', 'zorilla@frabjous.example', custom_fields => '{"pet": "zorilla"}', organization_id => test.id('a')) \g /dev/null
+UPDATE kvcrm.leads SET name = 'Zorillas Frabjous', email = 'o@plugh.example' WHERE id = test.id('gnu_o');
+SELECT count(*) FROM (VALUES ('FRABJOUS', NULL), ('zorilla@frabjous', NULL), ('оказия', NULL), (NULL, '{"pet": "zorilla"}'), (NULL, '{"pet": "cat"}')) AS f (words, fields),
+    LATERAL kvcrm.leads_export(query => words, custom_fields => fields::jsonb, organization_id => test.id('a')) \g /dev/null
+SELECT (kvcrm.erase_lead(test.id('gnu_o'))).erased_at IS NOT NULL \g /dev/null
+SELECT is(test.tables_with('frabjous') || test.tables_with('zorilla'), '{}', 'the log of exports does not tell whom they looked for');
+SELECT is((SELECT array_agg(changes #> '{filters,new}' ORDER BY id) FROM kvcrm.activity_logs WHERE entity_type = 'export' AND organization_id = test.id('a')),
+    '{"{\"query\": \"Erased\"}","{\"query\": \"Erased\"}","{\"query\": \"оказия\"}","{}","{\"custom_fields\": {\"pet\": \"cat\"}}"}'::jsonb[], 'others stay');
 SELECT * FROM finish();
