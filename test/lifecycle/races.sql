@@ -117,6 +117,8 @@ INSERT INTO race.subjects VALUES
     ('import_leads skip', '{lead}', 'mia', $$kvcrm.import_leads('[{"name": "Skipped", "email": "{name}@firm.example"}]', 'skip')$$),
     ('import_leads', '{new,stage,rules}', 'mia', $$kvcrm.import_leads('[{"name": "Brought", "email": "new@firm.example", "custom_fields": {"region": "south"}}]')$$),
     ('import_leads_csv', '{lead,rules}', 'mia', $$kvcrm.import_leads_csv(E'name;email\nFrom a file;{name}@firm.example', on_duplicate => 'block')$$),
+    ('leads_export', '{open,rules}', 'mia', $$kvcrm.leads_export()$$),
+    ('leads_export_csv', '{open}', 'mia', $$kvcrm.leads_export_csv()$$),
     ('undo_import', '{imported}', 'mia', $$kvcrm.undo_import({import})$$),
     ('ingest_email', '{lead,new,member}', 'mia', $$kvcrm.ingest_email(convert_to(E'From: Ann <{name}@firm.example>\r\nTo: us@crm.example\r\nSubject: Question\r\nMessage-ID: <1@firm.example>\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\n\r\nHow much?\r\n', 'UTF8'))$$),
     ('rescore_leads', '{lead,rules}', 'olga', $$kvcrm.rescore_leads()$$),
@@ -130,7 +132,7 @@ INSERT INTO race.subjects VALUES
     ('UPDATE firm', '{open}', 'mia', $$UPDATE kvcrm.customers SET deleted_at = now() WHERE id = {firm}$$),
 
     ('delete_stage', '{stage}', 'olga', $$kvcrm.delete_stage({spare})$$),
-    ('delete_stage of leads', '{stage}', 'olga', $$kvcrm.delete_stage({contacted}, {spare})$$),
+    ('delete_stage of leads', '{stage,member,rules}', 'olga', $$kvcrm.delete_stage({contacted}, {spare})$$),
     ('delete_stage of the first', '{stage}', 'olga', $$kvcrm.delete_stage({new_lead}, {contacted})$$),
     ('INSERT lead_stages', '{stage}', 'olga', $$INSERT INTO kvcrm.lead_stages (organization_id, name, order_index) VALUES ({org}, 'Very first', -1)$$),
     ('UPDATE lead_stages flags', '{stage}', 'olga', $$UPDATE kvcrm.lead_stages SET is_qualified = true WHERE id = {spare}$$),
@@ -166,10 +168,10 @@ INSERT INTO race.subjects VALUES
     ('UPDATE roles of callers', '{member}', 'adam', $$UPDATE kvcrm.roles SET permissions = '{leads:*}' WHERE slug = 'caller'$$),
     ('demote an admin', '{member}', 'olga', $$kvcrm.set_member_role({adam}, 'sales_team')$$),
 
-    ('UPDATE organizations block', '{rules}', 'olga', $$UPDATE kvcrm.organizations SET duplicate_policy = 'block' WHERE id = {org}$$),
+    ('UPDATE organizations block', '{rules,stage,member}', 'olga', $$UPDATE kvcrm.organizations SET duplicate_policy = 'block' WHERE id = {org}$$),
     ('UPDATE organizations allow', '{rules}', 'olga', $$UPDATE kvcrm.organizations SET duplicate_policy = 'allow' WHERE id = {org}$$),
     ('UPDATE organizations settings', '{rules}', 'olga', $$UPDATE kvcrm.organizations SET settings = '{"assignment_rules": true}' WHERE id = {org}$$),
-    ('UPDATE organizations country', '{rules}', 'olga', $$UPDATE kvcrm.organizations SET default_country = 'US', name = 'Renamed' WHERE id = {org}$$),
+    ('UPDATE organizations country', '{rules,stage,member}', 'olga', $$UPDATE kvcrm.organizations SET default_country = 'US', name = 'Renamed' WHERE id = {org}$$),
     ('create_organization', '{rules}', 'olga', $$kvcrm.create_organization('Another')$$),
     ('INSERT custom_field_definitions', '{rules}', 'olga', $$INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES ({org}, 'lead', 'budget', 'number')$$),
     ('UPDATE custom_field_definitions', '{rules}', 'olga', $$UPDATE kvcrm.custom_field_definitions SET options = '{north,west}' WHERE key = 'region' AND entity = 'lead'$$),
@@ -250,7 +252,7 @@ BEGIN
         SELECT string_agg(CASE WHEN a.atttypid = 'timestamptz'::regtype THEN format('%L, t.%I IS NOT NULL', a.attname, a.attname)
                                WHEN a.attname IN ('tx', 'feed_epoch') THEN format('%L, 0', a.attname)
                                -- In any order.
-                               WHEN a.attname = 'before_image' THEN format('%L, (SELECT string_agg(l, ''|'' ORDER BY l) FROM regexp_split_to_table(t.%I::text, ''[{}]'') AS l)', a.attname, a.attname)
+                               WHEN a.attname = 'before_image' THEN format('%L, (SELECT string_agg(l, ''|'' ORDER BY l) FROM regexp_split_to_table(regexp_replace(t.%I::text, ''"(board_rank|[a-z]+_at)": "[^"]*",?'', '''', ''g''), ''[{}]'') AS l)', a.attname, a.attname)
                                WHEN t = 'customer_fingerprints' AND a.attname = 'match_values' THEN format('%L, length(t.match_values::text)', a.attname) ELSE format('%L, t.%I', a.attname, a.attname) END, ', '),
                string_agg(quote_ident(a.attname), ', ') FILTER (WHERE a.attgenerated = '')
           INTO columns, written FROM pg_attribute a WHERE a.attrelid = ('kvcrm.' || t)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
@@ -394,15 +396,19 @@ BEGIN
     INSERT INTO race.outcomes SELECT f.place, f.name, g.name, 'serial', f.result, g.result, g.state FROM race.alone f JOIN race.alone g USING (place) WHERE f.result LIKE 'ERROR%';
 END $$;
 
--- The pairs of one of several lanes, both orders of a pair in the same one. Who fails alone isn't first.
-CREATE PROCEDURE race.run(lane int, lanes int, everything boolean DEFAULT false, names text DEFAULT NULL, places text[] DEFAULT NULL) LANGUAGE plpgsql AS $$
-DECLARE c record; waited boolean; done int := 0;
+-- The pairs of one of several lanes, both orders of a pair in the same one, in an order by seed, as many as the time allows. Who
+-- fails alone isn't first.
+CREATE PROCEDURE race.run(lane int, lanes int, everything boolean, names text, seed text, time_limit interval) LANGUAGE plpgsql AS $$
+DECLARE c record; waited boolean; done int := 0; pair text := ''; until timestamptz := clock_timestamp() + time_limit;
 BEGIN
     PERFORM race.connect();
     COMMIT;
     FOR c IN SELECT a.place, a.name AS f, b.name AS g FROM race.alone a JOIN race.calls x USING (place, name) JOIN race.calls b ON b.place = a.place
-              WHERE (everything OR x.typical OR b.typical) AND (places IS NULL OR a.place = ANY (places)) AND (names IS NULL OR a.name ~ names OR b.name ~ names) AND a.result NOT LIKE 'ERROR%' AND abs(hashtext(least(a.name, b.name) || greatest(a.name, b.name))) % lanes = lane
-              ORDER BY a.place, a.name, b.name LOOP
+              WHERE (everything OR x.typical OR b.typical) AND (names IS NULL OR a.name ~ names OR b.name ~ names) AND a.result NOT LIKE 'ERROR%' AND abs(hashtext(least(a.name, b.name) || greatest(a.name, b.name))) % lanes = lane
+              ORDER BY md5(seed || a.place || least(a.name, b.name) || greatest(a.name, b.name)), a.name LOOP
+        -- Both orders of a pair, or none.
+        EXIT WHEN clock_timestamp() > until AND pair <> c.place || least(c.f, c.g) || greatest(c.f, c.g);
+        pair := c.place || least(c.f, c.g) || greatest(c.f, c.g);
         -- Of a key that seems to have many rows, dead ones among them, matching only reads a sample.
         IF done % 20 = 0 THEN PERFORM dblink_exec('restorer', 'VACUUM kvcrm.lead_fingerprints, kvcrm.customer_fingerprints'); END IF;
         -- Others' dead rows only cost time.
@@ -467,3 +473,79 @@ CREATE FUNCTION race.explain(w race.wrong) RETURNS text LANGUAGE sql STABLE AS $
                    UNION ALL SELECT n.name, '+ result: ' || was FROM nearer n, LATERAL (VALUES (n.f, w.first_result), (n.g, w.second_result)) AS r (v, was) WHERE v <> was)
     SELECT format(E'%s: %s, meanwhile %s, then %s: %s', w.place, w.first, w.second, w.way, w.problem)
         || (SELECT string_agg(t, '') FROM (SELECT E'\n  against ' || name || string_agg(E'\n    ' || left(line, 400), '' ORDER BY line) AS t FROM lines GROUP BY name ORDER BY count(*) LIMIT 1) AS nearest) $$;
+
+-- Pauses: first stops after its first statement that writes a table, second does what it can, then both go on. What locks in
+-- opposite orders is found so.
+CREATE FUNCTION race.pause() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('race.pause_at', true) = TG_TABLE_NAME THEN PERFORM pg_advisory_xact_lock(42); END IF;
+    RETURN NULL;
+END $$;
+CREATE PROCEDURE race.add_pauses() LANGUAGE plpgsql AS $$
+DECLARE t text;
+BEGIN
+    FOR t IN SELECT name FROM race.expected_tables LOOP
+        EXECUTE format('CREATE TRIGGER zzz_pause AFTER INSERT OR UPDATE OR DELETE ON kvcrm.%I FOR EACH STATEMENT EXECUTE FUNCTION race.pause()', t);
+    END LOOP;
+END $$;
+CREATE FUNCTION race.answer(session text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result text;
+BEGIN
+    SELECT t.r INTO result FROM dblink_get_result(session) AS t (r text);
+    PERFORM * FROM dblink_get_result(session) AS t (r text);
+    RETURN race.canonical(result);
+EXCEPTION WHEN OTHERS THEN
+    result := 'ERROR ' || SQLSTATE || ': ' || race.canonical(SQLERRM);
+    PERFORM * FROM dblink_get_result(session) AS t (r text);
+    RETURN result;
+END $$;
+CREATE FUNCTION race.settled(session text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    LOOP
+        IF dblink_is_busy(session) = 0 THEN RETURN true; END IF;
+        IF cardinality(pg_blocking_pids(race.pid(session))) > 0 THEN RETURN false; END IF;
+        PERFORM pg_sleep(0.0002);
+    END LOOP;
+END $$;
+CREATE FUNCTION race.meet_paused(p text, f text, g text, at text, OUT r race.outcomes) LANGUAGE plpgsql AS $$
+DECLARE
+    one race.calls; two race.calls;
+BEGIN
+    SELECT * INTO one FROM race.calls c WHERE c.place = p AND c.name = f;
+    SELECT * INTO two FROM race.calls c WHERE c.place = p AND c.name = g;
+    r.place := p; r.first := f; r.second := g; r.way := 'paused at ' || at;
+    PERFORM race.become('s1', one.actor, format('SET race.pause_at = %L', at));
+    PERFORM race.become('s2', two.actor, 'SET race.pause_at = ''''');
+    PERFORM * FROM dblink('restorer', 'SELECT pg_advisory_lock(42)::text') AS t (r text);
+    PERFORM dblink_send_query('s1', one.command);
+    IF NOT race.settled('s1') THEN
+        PERFORM dblink_send_query('s2', two.command);
+        r.waited := NOT race.settled('s2');
+        PERFORM * FROM dblink('restorer', 'SELECT pg_advisory_unlock(42)::text') AS t (r text);
+        r.first_result := race.answer('s1');
+        r.second_result := race.answer('s2');
+    ELSE
+        PERFORM * FROM dblink('restorer', 'SELECT pg_advisory_unlock(42)::text') AS t (r text);
+        r.first_result := race.answer('s1');
+    END IF;
+    r.state := race.digest();
+    SELECT string_agg(c.invariant || ' ' || c.entity_type || ' ' || coalesce(c.detail, ''), E'\n') INTO r.inconsistent FROM kvcrm.check_consistency(race.id('org')) c;
+    PERFORM * FROM dblink('restorer', 'SELECT race.restore()::text') AS t (r text);
+END $$;
+CREATE TABLE race.pauses (LIKE race.outcomes);
+CREATE PROCEDURE race.run_paused(lane int, lanes int, everything boolean, names text, seed text, time_limit interval) LANGUAGE plpgsql AS $$
+DECLARE c record; done int := 0; until timestamptz := clock_timestamp() + time_limit;
+BEGIN
+    -- The sessions are there.
+    FOR c IN SELECT a.place, a.name AS f, b.name AS g, t.name AS at
+               FROM race.alone a JOIN race.calls x USING (place, name) JOIN race.calls b ON b.place = a.place
+                    CROSS JOIN LATERAL (SELECT DISTINCT substring(l FROM '^(?:gone: )?([a-z_]+)\{') AS name FROM string_to_table(a.state, E'\n') AS l) AS t
+              WHERE (everything OR x.typical OR b.typical) AND (names IS NULL OR a.name ~ names OR b.name ~ names) AND a.result NOT LIKE 'ERROR%' AND abs(hashtext(a.name || b.name || t.name)) % lanes = lane
+              ORDER BY md5(seed || a.place || a.name || b.name || t.name) LOOP
+        EXIT WHEN clock_timestamp() > until;
+        IF done % 200 = 0 THEN PERFORM dblink_exec('restorer', 'VACUUM'); END IF;
+        done := done + 1;
+        INSERT INTO race.pauses SELECT * FROM race.meet_paused(c.place, c.f, c.g, c.at);
+        COMMIT;
+    END LOOP;
+END $$;
