@@ -39,7 +39,7 @@ std::optional<Failure> Try(std::size_t first, std::size_t end, const Attempt& at
     const ErrorData& data = error.data();
     return Failure{error.sqlstate(),
                    Describe(data.message != nullptr ? data.message : "unknown error",
-                            data.detail != nullptr ? data.detail : ""),
+                            data.detail != nullptr && !pg::DetailShowsRow(data) ? data.detail : ""),
                    ColumnOf(data)};
   } catch (const Error& error) {
     if (ConcernsAll(error.sqlstate())) throw;

@@ -34,12 +34,9 @@ char* CopyText(const std::string& text) {
   return copy;
 }
 
-// A violated constraint's DETAIL shows the whole row to whoever may read the table. In a definer function
-// that is the owner, not the caller.
+// In a definer function whoever may read the table is the owner, not the caller.
 void HideRow(ErrorData& error) {
-  const bool shows_row = error.table_name != nullptr && (error.sqlerrcode == ERRCODE_CHECK_VIOLATION ||
-                                                         error.sqlerrcode == ERRCODE_NOT_NULL_VIOLATION);
-  if (shows_row && InLocalUserIdChange()) error.detail = nullptr;
+  if (DetailShowsRow(error) && InLocalUserIdChange()) error.detail = nullptr;
 }
 
 [[noreturn]] void Report(const Pending& pending) {

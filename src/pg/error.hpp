@@ -121,6 +121,12 @@ __attribute__((noinline)) auto Call(Body&& body) -> std::invoke_result_t<Body> {
   throw Error::Take();
 }
 
+// Whether the DETAIL is all of a row, which breaks a constraint.
+inline bool DetailShowsRow(const ErrorData& error) {
+  return error.table_name != nullptr &&
+         (error.sqlerrcode == ERRCODE_CHECK_VIOLATION || error.sqlerrcode == ERRCODE_NOT_NULL_VIOLATION);
+}
+
 // Lets a pending cancel or shutdown happen here; for long loops of our own.
 inline void CheckForInterrupts() {
   if (INTERRUPTS_PENDING_CONDITION()) Call([] { CHECK_FOR_INTERRUPTS(); });

@@ -40,6 +40,7 @@ INSERT INTO test.bad VALUES (1, '{}', '%name%'), (2, '{"name": " "}', '%name%'),
 INSERT INTO test.bad SELECT 15, jsonb_build_object('name', repeat('ж', 256)), '%too long%';
 SELECT is((SELECT array_agg(i.outcome ORDER BY i.row_no) FROM test.import(jsonb_build_array('{"name": "before"}'::jsonb, cell, '{"name": "after"}'::jsonb)) i), ARRAY['created', 'error', 'created'], 'a bad row alone is refused: ' || left(cell::text, 60)) FROM test.bad ORDER BY n;
 SELECT ok(i.error LIKE b.error AND i.lead_id IS NULL, 'and why: ' || coalesce(i.error, 'nothing')) FROM test.bad b, LATERAL test.import(jsonb_build_array(b.cell)) i ORDER BY n;
+SELECT is_empty($$ SELECT i.error FROM test.import((SELECT jsonb_agg(cell) FROM test.bad)) i WHERE i.error LIKE '%Failing row%' $$, 'without the row as the table has it');
 SELECT is((SELECT count(*) FROM kvcrm.leads WHERE name = 'before') + (SELECT count(*) FROM kvcrm.leads WHERE name = 'after'), 30::bigint, 'the good rows are there');
 
 -- 1 000 rows, every seventh of which is bad in one of the ways above.
