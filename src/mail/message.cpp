@@ -499,7 +499,9 @@ Message Parse(std::string_view bytes) {
       for (const Mailbox& mailbox : *list) content += mailbox.address + ",";
       content += '\n';
     }
-    content += headers.First("Date") + '\n' + message.subject + '\n' + text;
+    content += headers.First("Date") + '\n' + message.subject + '\n';
+    // What carries a message may add lines to its end, or take them off.
+    content += text::Trim(text);
     message.hash = Sha256(content);
   }
   Split split = SplitQuoted(text);

@@ -41,6 +41,10 @@ SELECT is(test.lead_of(test.write('"x@y.example" <x@y.example>')), 'x', 'a name 
 
 -- --- the same message ---
 
+-- Without a Message-ID, on two ways here.
+CREATE TABLE test.ways AS SELECT E'From: way@new.example\nTo: crm@vendor.example\nDate: Mon, 02 Nov 2026 10:00:00 +0300\nSubject: Two ways\n\nHello\n' AS message;
+SELECT is(count(DISTINCT a.id), 1::bigint, 'however it came and ended') FROM test.ways, unnest(ARRAY[message, E'Received: from mx\n' || message, replace(message || E'\n', E'\n', E'\r\n'), rtrim(message, E'\n')]) AS way, kvcrm.ingest_email(convert_to(way, 'UTF8'), test.id('a')) a;
+
 SELECT is((kvcrm.ingest_email(test.message('gmail-reply'), test.id('a'))).id, test.id('offer'), 'the same message is the same activity');
 SELECT is((kvcrm.ingest_email(convert_to(E'Received: by another\nX-Spam: no\n', 'UTF8') || test.message('gmail-reply'), test.id('a'))).id, test.id('offer'), 'by whatever way it came');
 SELECT is((SELECT count(*) FROM kvcrm.lead_activities WHERE title = 'Re: Offer for 20 pumps'), 1::bigint, 'there is one');
