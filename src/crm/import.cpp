@@ -316,6 +316,8 @@ class Importer {
     if (OptionalText& value = item.row.fields[crm::kImportValue]; value) {
       OptionalText number = text::ParseAmount(*value);
       if (!number) return "estimated_value: invalid input syntax for type numeric: \"" + *value + "\"";
+      if (std::string_view(format_) == "csv" && MayBeThousands(*number))
+        return "estimated_value: can be read in two ways: \"" + *value + "\"";
       // numeric(18,2); the table's own error would not name the column.
       if (std::min(number->find('.'), number->size()) > kMaxWholeDigits)
         return "estimated_value: out of range: \"" + *value + "\"";
@@ -328,6 +330,12 @@ class Importer {
     }
     if (looks_) TakeContacts(item);
     return std::nullopt;
+  }
+  // Money has no third digit after the point: who writes 1.234 may mean 1234.
+  static bool MayBeThousands(std::string_view number) {
+    if (number.starts_with('-')) number.remove_prefix(1);
+    const std::size_t whole = number.find('.');
+    return whole >= 1 && whole <= 3 && number.size() == whole + 4 && number[0] != '0';
   }
   static OptionalText PutId(Item& item, crm::ImportField field, Directory& directory, const char* what) {
     OptionalText& value = item.row.fields[field];

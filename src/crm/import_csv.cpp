@@ -56,6 +56,9 @@ constexpr KnownHeader kKnownHeaders[] = {
     {"Валюта", kImportCurrency},
 };
 
+// Bytes of a header, or of several, that an error names.
+constexpr std::size_t kMaxShown = 1000;
+
 constexpr std::string_view kColumnsHint =
     "name, email, phone, company, position, inn, source, stage_id, assigned_to, estimated_value, currency,"
     " custom_fields.KEY";
@@ -183,8 +186,10 @@ class CsvSource final : public ImportSource {
       // A column without a header is no column.
       if (!targets[i]) targets[i] = headers[i].empty() ? Target{} : KnownTarget(headers[i], fields);
       if (targets[i]) continue;
-      if (example.empty()) example = headers[i];
-      unknown += (unknown.empty() ? "" : ", ") + headers[i];
+      // A file that is no table has one header that is all of it, or thousands.
+      const std::string shown(text::Beginning(headers[i], kMaxShown));
+      if (example.empty()) example = shown;
+      if (unknown.size() < kMaxShown) unknown += (unknown.empty() ? "" : ", ") + shown;
     }
     if (!unknown.empty()) {
       throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "the CSV has headers that name no column of leads")
