@@ -113,7 +113,7 @@ COMMENT ON COLUMN kvcrm.customer_fingerprints.id IS 'The customer''s id.';
 COMMENT ON COLUMN kvcrm.customer_fingerprints.organization_id IS 'The organization; never changes.';
 COMMENT ON COLUMN kvcrm.customer_fingerprints.match_keys IS 'Blocking keys of the customer and of its contacts, as in lead_fingerprints.';
 COMMENT ON COLUMN kvcrm.customer_fingerprints.match_values IS 'The normalised values that matching compares: the customer''s own, then those of each contact that differs.';
-COMMENT ON COLUMN kvcrm.customer_fingerprints.derivation_version IS 'Version of the rules that derived this row.';
+COMMENT ON COLUMN kvcrm.customer_fingerprints.derivation_version IS 'What it was derived by, and whatever else is derived of the customer: see derivation_version(). Negative: a phone or e-mail address could not be written as derived by that.';
 COMMENT ON COLUMN kvcrm.customer_fingerprints.created_at IS 'When the row was created.';
 COMMENT ON COLUMN kvcrm.customer_fingerprints.updated_at IS 'When the row last changed.';
 

@@ -150,7 +150,7 @@ COMMENT ON COLUMN kvcrm.lead_fingerprints.organization_id IS 'The organization; 
 COMMENT ON COLUMN kvcrm.lead_fingerprints.search_text IS 'Name, e-mail, company, phone digits and INN, folded and transliterated, one per line.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.match_keys IS 'Blocking keys: hashes of (organization, kind, value).';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.match_values IS 'The normalised values that matching compares.';
-COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'Version of the rules that derived this row.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'What it was derived by, and whatever else is derived of the lead: see derivation_version(). Negative: a phone or e-mail address could not be written as derived by that.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.created_at IS 'When the lead was created.';
 COMMENT ON COLUMN kvcrm.lead_fingerprints.updated_at IS 'When the row last changed.';
 

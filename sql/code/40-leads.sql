@@ -79,12 +79,12 @@ COMMENT ON FUNCTION kvcrm.restore_lead(uuid, uuid) IS
     'Restores a deleted lead. Needs leads:delete. 22023; PT404; 42501; 23505 when its e-mail or phone is taken meanwhile under the policy block.';
 
 CREATE OR REPLACE FUNCTION kvcrm.derivation_version() RETURNS int
-    LANGUAGE c IMMUTABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'derivation_version';
 COMMENT ON FUNCTION kvcrm.derivation_version() IS
-    'The version of the rules by which this version of kvcrm derives fingerprints; older rows are due for refresh_derived.';
+    'By which rules of kvcrm, and by which ICU and numbering plans of libphonenumber, this server derives: another number for others. Rows of another one are due for refresh_derived.';
 CREATE OR REPLACE FUNCTION kvcrm.refresh_derived(batch int DEFAULT 1000, organization_id uuid DEFAULT NULL) RETURNS int
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'refresh_derived';
 COMMENT ON FUNCTION kvcrm.refresh_derived(int, uuid) IS
-    'Derives anew what search and matching read, where older rules made it, and who owns which INN, e-mail and phone, where nobody does: up to batch rows, in this transaction. Returns how many; call it until it returns 0. The system without an organization goes through all. Needs settings:update. 22023; 42501.';
+    'Derives anew what other rules, or another ICU or libphonenumber, derived: normalised phones and e-mail addresses, what search and matching read; and who owns which INN, e-mail and phone, where nobody does. Up to batch leads and customers, in this transaction. Returns how many; call it until it returns 0. What would be a blocked duplicate is left as it is, and a WARNING names it. Neither version nor updated_at nor the log tells of it. The system without an organization goes through all. Needs settings:update. 22023; 42501.';

@@ -193,10 +193,18 @@ AS $$
       FROM pg_namespace n, aclexplode(n.nspacl) AS a
      WHERE n.nspname = 'kvcrm' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
     UNION ALL
-    SELECT 'search and matching read what older rules derived',
+    -- Negated: derived by those of now, but a phone or e-mail address could not be written.
+    SELECT 'phones, e-mail addresses, search and matching are as older rules, or another ICU or libphonenumber, derived them',
            'SELECT kvcrm.refresh_derived(10000); until it returns 0.'
-     WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
-        OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version < kvcrm.derivation_version())
+      FROM kvcrm.derivation_version() AS v
+     WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE f.derivation_version NOT IN (v, -v))
+        OR EXISTS (SELECT FROM kvcrm.customer_fingerprints f WHERE f.derivation_version NOT IN (v, -v))
+    UNION ALL
+    SELECT format('leads or customers keep a phone or e-mail address derived otherwise than now: %s', count(*)),
+           'SELECT kvcrm.refresh_derived(10000); tells which and why. Merge, change or delete them, and call it until it returns 0.'
+      FROM kvcrm.derivation_version() AS v, LATERAL (SELECT f.id FROM kvcrm.lead_fingerprints f WHERE f.derivation_version = -v
+           UNION ALL SELECT f.id FROM kvcrm.customer_fingerprints f WHERE f.derivation_version = -v) AS kept
+    HAVING count(*) > 0
     UNION ALL
     SELECT 'customers neither own their INN, e-mail or phone nor stand in line for it',
            'SELECT kvcrm.refresh_derived(10000); until it returns 0.'

@@ -28,3 +28,7 @@ COMMENT ON COLUMN kvcrm.organization_members.assignment_weight IS 'Share of the 
 COMMENT ON COLUMN kvcrm.organization_members.assignment_capacity IS 'With how many open leads the member gets no more in turn; null = no limit.';
 
 COMMENT ON COLUMN kvcrm.activity_logs.action IS 'created, updated, moved, assigned, converted, reverted, merged, unmerged, deleted, restored, erased or exported.';
+
+-- Libraries count too, not the rules alone.
+COMMENT ON COLUMN kvcrm.customer_fingerprints.derivation_version IS 'What it was derived by, and whatever else is derived of the customer: see derivation_version(). Negative: a phone or e-mail address could not be written as derived by that.';
+COMMENT ON COLUMN kvcrm.lead_fingerprints.derivation_version IS 'What it was derived by, and whatever else is derived of the lead: see derivation_version(). Negative: a phone or e-mail address could not be written as derived by that.';

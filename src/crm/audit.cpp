@@ -2,6 +2,7 @@
 #include "crm/audit.hpp"
 
 #include "crm/bulk_insert.hpp"
+#include "crm/derived.hpp"
 #include "crm/feed.hpp"
 #include "crm/identity.hpp"
 #include "crm/rows.hpp"
@@ -47,8 +48,8 @@ struct LoggedTable {
   Oid oid = InvalidOid;
   int shape = 0;
   AttrNumber id = 0, organization = 0;
-  AttrNumber erased = 0, deleted = 0, converted = 0, merged = 0, stage = 0,
-             assignee = 0;  // 0: no such column
+  AttrNumber erased = 0, deleted = 0, converted = 0, merged = 0, stage = 0, assignee = 0,
+             phone = 0;  // 0: no such column
   std::vector<AttrNumber> columns;
 };
 
@@ -71,6 +72,7 @@ const LoggedTable& Describe(Relation table) {
   entry.converted = number("converted_at");
   entry.merged = number("merged_into_id");
   entry.assignee = number("assigned_to");
+  entry.phone = number("phone");
   const std::string_view name = RelationGetRelationName(table);
   if (name == "leads") entry.stage = number("stage_id");
   for (AttrNumber i = 1; i <= shape; ++i) {
@@ -143,6 +145,7 @@ class LogWriter {
       fields_.clear();
       for (const AttrNumber column : table_.columns) {
         if (pg::SameValue(old.At(column), row.At(column), call_.descriptor(), column)) continue;
+        if (column == table_.phone && crm::DerivedAnew::Active()) continue;
         fields_.push_back({column, old.At(column), row.At(column)});
       }
       if (fields_.empty()) continue;

@@ -6,6 +6,7 @@
 // whole or not at all. Details name columns and ids, never what a column says of a person.
 #include <algorithm>
 
+#include "crm/derived.hpp"
 #include "crm/errors.hpp"
 #include "crm/fields.hpp"
 #include "crm/fingerprints.hpp"
@@ -18,7 +19,6 @@
 #include "pg/result_set.hpp"
 #include "text/email.hpp"
 #include "text/inn.hpp"
-#include "text/phone.hpp"
 #include "text/utf8.hpp"
 
 using namespace kvcrm;
@@ -422,12 +422,6 @@ const pg::Statement<pg::Uuid> kIdentities{
     pg::Plan::kCustom};
 enum IdentityField { kICustomer, kIKind, kIValue, kIOwns, kIThere, kILive, kIOwn, kIOfLead, kIBehind };
 
-// A country that was another one before explains phones that were not understood then.
-const pg::Statement<pg::Uuid> kCountryChanged{
-    "consistency.country_changed",
-    "SELECT FROM kvcrm.activity_logs WHERE entity_id = $1 AND organization_id = $1 AND action = 'updated'"
-    " AND changes ? 'default_country' LIMIT 1"};
-
 // The texts of a table and how long each may be, in characters.
 struct TextTable {
   const char* entity;
@@ -494,7 +488,8 @@ const Invariant kInvariants[] = {
     {"email_normalized", "email_normalized of a lead is what its e-mail gives."},
     {"phone_e164", "phone_e164 of a lead is its phone if that is in E.164, else null."},
     {"fingerprint", "Search and matching read what the texts of a lead or customer give."},
-    {"derivation_version", "Fingerprints were derived by this version's rules."},
+    {"derivation_version",
+     "What is derived was derived by this version's rules and the libraries that are loaded."},
     {"field_keys", "The index of custom fields holds what a lead's custom_fields give."},
     {"identity",
      "Whatever INN, e-mail or phone a live customer has it owns, or stands in line for behind the owner."},
@@ -547,9 +542,8 @@ class Check {
     const auto rules = crm::ReadOrganizationRules(organization_);
     // Rows of an organization that is not there are told of as such.
     if (!rules) return;
-    country_ = rules->default_country;
+    phones_.emplace(organization_, rules->default_country);
     checks_inn_ = rules->checks_inn;
-    country_changed_ = !kCountryChanged(organization_).empty();
     for (const TextTable& table : kTextTables) CheckTexts(table);
     ForEachRow(kLeads, [this](const pg::Rows& rows, std::uint64_t i) { CheckLead(rows, i); });
     crm::FindWrongScores(organization_, [this](const pg::Uuid& lead) {
@@ -630,9 +624,7 @@ class Check {
   void CheckPhone(const char* entity, const pg::Uuid& id, pg::Value phone) {
     if (phone.is_null) return;
     const std::string_view typed = crm::ViewText(phone);
-    // Without a country code it may have been typed when the organization was elsewhere.
-    if (country_changed_ && !typed.starts_with('+')) return;
-    const auto e164 = text::ToE164(typed, country_);
+    const auto e164 = phones_->Read(typed);
     if (e164 && *e164 != typed) Report("phone", entity, id, "phone is not in E.164, though it is understood");
   }
 
@@ -647,7 +639,7 @@ class Check {
     if (rows.Get<OptionalText>(i, kLEmailNormalized) != normalized)
       Report("email_normalized", "lead", id, "email_normalized is not what email gives");
     OptionalText e164;
-    if (!phone.is_null) e164 = text::ToE164(crm::ViewText(phone), country_);
+    if (!phone.is_null) e164 = phones_->Read(crm::ViewText(phone));
     // What is understood but not in E.164 is told of already.
     if (e164 && *e164 != crm::ViewText(phone)) e164.reset();
     if (rows.Get<OptionalText>(i, kLPhoneE164) != e164)
@@ -676,11 +668,14 @@ class Check {
       Report("fingerprint", "lead", id, wrong + " of its fingerprint is not what the lead gives");
   }
   bool IsCurrent(const char* entity, const pg::Uuid& id, std::int32_t version) {
-    if (version == crm::kDerivationVersion) return true;
+    if (version == crm::DerivationVersion()) return true;
+    // The fingerprint itself is as derived now.
+    const bool left = version == crm::LeftVersion();
     Report("derivation_version", entity, id,
-           "its fingerprint was derived by rules of version " + std::to_string(version) + ", not " +
-               std::to_string(crm::kDerivationVersion));
-    return false;
+           left ? "its phone or e-mail address could not be written as derived now"
+                : "it was derived by rules and libraries of version " + std::to_string(version) + ", not " +
+                      std::to_string(crm::DerivationVersion()));
+    return left;
   }
 
   void CheckFieldKeys(const pg::Rows& rows, std::uint64_t i, const pg::Uuid& id) {
@@ -771,8 +766,8 @@ class Check {
 
   pg::ResultSet& result_;
   const pg::Uuid organization_;
-  std::string country_;
-  bool checks_inn_ = true, country_changed_ = false;
+  std::optional<crm::PhoneReader> phones_;
+  bool checks_inn_ = true;
 };
 
 // --- all organizations ---

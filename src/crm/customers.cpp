@@ -1,4 +1,5 @@
 // Customers and their contacts: texts, and who owns which INN, e-mail and phone.
+#include "crm/derived.hpp"
 #include "crm/fields.hpp"
 #include "crm/fingerprints.hpp"
 #include "crm/identity.hpp"
@@ -120,7 +121,7 @@ KVCRM_FUNCTION(customers_before) {
       const pg::Session session(pg::Access::kWrite);
       crm::CallerIn(row.Get<pg::Uuid>(at[kCOrganization])).Require(crm::Permission::kCustomersDelete);
     }
-    row.Set(at[kCUpdatedAt], crm::Now());
+    if (!crm::DerivedAnew::Active()) row.Set(at[kCUpdatedAt], crm::Now());
   } else if (const OptionalUuid user = crm::CurrentUser(); user) {
     row.Set(at[kCCreatedBy], user);
   }
@@ -177,7 +178,7 @@ KVCRM_FUNCTION(customer_contacts_before) {
     if (!crm::AnyChanged(row, *old)) return call.Proceed();
     for (const ContactColumn column : {kPId, kPOrganization}) crm::RequireUnchanged(row, *old, at[column]);
     if (!Authorized::Active()) crm::RequireUnchanged(row, *old, at[kPCustomer]);
-    row.Set(at[kPUpdatedAt], crm::Now());
+    if (!crm::DerivedAnew::Active()) row.Set(at[kPUpdatedAt], crm::Now());
   }
   const pg::Row* before = old ? &*old : nullptr;
   crm::NormalizeTexts(row, before, kContactTexts, at, "contact");

@@ -4,23 +4,17 @@
 #include <map>
 #include <set>
 
-#include "crm/identity.hpp"
-#include "crm/ownership.hpp"
-#include "crm/permissions.hpp"
 #include "crm/rows.hpp"
 #include "match/keys.hpp"
 #include "pg/entry.hpp"
 #include "pg/security.hpp"
 #include "pg/trigger.hpp"
 #include "text/fold.hpp"
+#include "text/libraries.hpp"
 
 using namespace kvcrm;
-using crm::Permission;
 
 namespace {
-
-using OptionalText = std::optional<std::string>;
-using OptionalUuid = std::optional<pg::Uuid>;
 
 #define LEAD_FINGERPRINTS                                                                             \
   "INSERT INTO kvcrm.lead_fingerprints (id, organization_id, search_text, match_keys, match_values, " \
@@ -29,19 +23,27 @@ const std::vector<Oid> kLeadTypes = {UUIDOID, UUIDOID, TEXTOID,       INT8ARRAYO
                                      TEXTOID, INT4OID, TIMESTAMPTZOID};
 
 const crm::BulkInsert kInsertLeads("fingerprints.insert_leads", LEAD_FINGERPRINTS, kLeadTypes);
-const crm::BulkInsert kUpdateLeads(
-    "fingerprints.update_leads", LEAD_FINGERPRINTS, kLeadTypes,
-    " ON CONFLICT (id, organization_id) DO UPDATE SET search_text = excluded.search_text, match_keys = "
-    "excluded.match_keys, match_values = excluded.match_values, derivation_version = "
-    "excluded.derivation_version, created_at = excluded.created_at, updated_at = now()");
+#define UPDATE_LEADS                                                                                         \
+  " ON CONFLICT (id, organization_id) DO UPDATE SET search_text = excluded.search_text, match_keys = "       \
+  "excluded.match_keys, match_values = excluded.match_values, created_at = excluded.created_at, updated_at " \
+  "= now()"
+#define AND_VERSION ", derivation_version = excluded.derivation_version"
+const crm::BulkInsert kUpdateLeads("fingerprints.update_leads", LEAD_FINGERPRINTS, kLeadTypes, UPDATE_LEADS);
+const crm::BulkInsert kRefreshLeads("fingerprints.refresh_leads", LEAD_FINGERPRINTS, kLeadTypes,
+                                    UPDATE_LEADS AND_VERSION);
 
-const crm::BulkInsert kUpsertCustomers(
-    "fingerprints.upsert_customers",
-    "INSERT INTO kvcrm.customer_fingerprints (id, organization_id, match_keys, match_values, "
-    "derivation_version)",
-    {UUIDOID, UUIDOID, INT8ARRAYOID, TEXTOID, INT4OID},
-    " ON CONFLICT (id, organization_id) DO UPDATE SET match_keys = excluded.match_keys, match_values = "
-    "excluded.match_values, derivation_version = excluded.derivation_version, updated_at = now()");
+#define CUSTOMER_FINGERPRINTS                                                                \
+  "INSERT INTO kvcrm.customer_fingerprints (id, organization_id, match_keys, match_values, " \
+  "derivation_version)"
+#define UPDATE_CUSTOMERS                                                                               \
+  " ON CONFLICT (id, organization_id) DO UPDATE SET match_keys = excluded.match_keys, match_values = " \
+  "excluded.match_values, updated_at = now()"
+const std::vector<Oid> kCustomerTypes = {UUIDOID, UUIDOID, INT8ARRAYOID, TEXTOID, INT4OID};
+
+const crm::BulkInsert kUpsertCustomers("fingerprints.upsert_customers", CUSTOMER_FINGERPRINTS, kCustomerTypes,
+                                       UPDATE_CUSTOMERS);
+const crm::BulkInsert kRefreshCustomers("fingerprints.refresh_customers", CUSTOMER_FINGERPRINTS,
+                                        kCustomerTypes, UPDATE_CUSTOMERS AND_VERSION);
 
 // More contacts than these are not told apart: their customer is found by what it says itself.
 #define MOST_CONTACTS "50"
@@ -67,41 +69,6 @@ const pg::Statement<pg::Uuid, pg::Uuid> kForgetCustomer{
     "fingerprints.forget_customer",
     "DELETE FROM kvcrm.customer_fingerprints WHERE id = $1 AND organization_id = $2"};
 
-const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldLeads{
-    "fingerprints.old_leads",
-    "SELECT l.id, l.name, l.company, l.email, l.phone, l.inn, l.created_at FROM kvcrm.lead_fingerprints f"
-    " JOIN kvcrm.leads l ON l.id = f.id AND l.organization_id = $1"
-    " WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id LIMIT $3 FOR NO KEY UPDATE OF "
-    "l"};
-const pg::Statement<pg::Uuid, std::int32_t, std::int32_t> kOldCustomers{
-    "fingerprints.old_customers",
-    "SELECT c.id FROM kvcrm.customer_fingerprints f JOIN kvcrm.customers c ON c.id = f.id AND "
-    "c.organization_id = $1 WHERE f.organization_id = $1 AND f.derivation_version < $2 ORDER BY f.id"
-    " LIMIT $3 FOR NO KEY UPDATE OF c"};
-// Customers that neither own what they have nor stand in line for it: those of before there was a line, or
-// loaded past the triggers. Who has an e-mail, but owns another one that it got from a lead, is not seen.
-#define LACKS(kind, condition, more)                                                        \
-  "(c." kind " " condition                                                                  \
-  " AND NOT EXISTS (SELECT FROM kvcrm.customer_identities i WHERE i.customer_id = c.id"     \
-  "   AND i.organization_id = c.organization_id AND i.kind = '" kind "'" more               \
-  ")"                                                                                       \
-  " AND NOT EXISTS (SELECT FROM kvcrm.customer_identity_heirs i WHERE i.customer_id = c.id" \
-  "   AND i.organization_id = c.organization_id AND i.kind = '" kind "'" more "))"
-#define OUT_OF_LINE                                                                    \
-  "c.deleted_at IS NULL AND (" LACKS("email", "IS NOT NULL", "") " OR " LACKS(         \
-      "inn", "IS NOT NULL", " AND i.value = c.inn") " OR " LACKS("phone", "LIKE '+%'", \
-                                                                 " AND i.value = c.phone") ")"
-const pg::Statement<pg::Uuid, std::int32_t> kOutOfLine{
-    "fingerprints.out_of_line",
-    "SELECT c.id, c.email, c.inn, c.phone FROM kvcrm.customers c WHERE c.organization_id = $1 "
-    "AND " OUT_OF_LINE " ORDER BY c.id LIMIT $2 FOR NO KEY UPDATE"};
-const pg::Statement<std::int32_t> kOldOrganizations{
-    "fingerprints.old_organizations",
-    "SELECT o.id FROM kvcrm.organizations o WHERE EXISTS (SELECT FROM kvcrm.lead_fingerprints f WHERE"
-    " f.organization_id = o.id AND f.derivation_version < $1) OR EXISTS (SELECT FROM"
-    " kvcrm.customer_fingerprints f WHERE f.organization_id = o.id AND f.derivation_version < $1)"
-    " OR EXISTS (SELECT FROM kvcrm.customers c WHERE c.organization_id = o.id AND " OUT_OF_LINE ")"};
-
 // Separates the records of one customer; normalised values never hold it.
 constexpr char kRecordEnd = '\f';
 
@@ -114,37 +81,6 @@ match::Fields FieldsAt(const pg::Rows& rows, std::uint64_t row, int first) {
   return {ViewOrEmpty(rows.At(row, first)), ViewOrEmpty(rows.At(row, first + 1)),
           ViewOrEmpty(rows.At(row, first + 2)), ViewOrEmpty(rows.At(row, first + 3)),
           ViewOrEmpty(rows.At(row, first + 4))};
-}
-
-std::int32_t RefreshOwners(const pg::Uuid& organization, std::int32_t most) {
-  const pg::Rows rows = kOutOfLine(organization, most);
-  for (std::uint64_t i = 0; i < rows.size(); ++i) {
-    for (const auto& [kind, column] : {std::pair("email", 1), {"inn", 2}, {"phone", 3}}) {
-      const auto value = crm::OwnedForm(kind, rows.Get<std::optional<std::string>>(i, column));
-      if (value) crm::ClaimIdentity(organization, rows.Get<pg::Uuid>(i, 0), {kind, *value});
-    }
-  }
-  return static_cast<std::int32_t>(rows.size());
-}
-
-// One batch of an organization's old rows; returns how many there were.
-std::int32_t RefreshOrganization(const pg::Uuid& organization, std::int32_t most) {
-  const pg::Rows leads = kOldLeads(organization, crm::kDerivationVersion, most);
-  crm::LeadFingerprints fingerprints(crm::LeadFingerprints::Rows::kChanged);
-  for (std::uint64_t i = 0; i < leads.size(); ++i) {
-    pg::CheckForInterrupts();
-    fingerprints.Add({leads.Get<pg::Uuid>(i, 0), organization}, FieldsAt(leads, i, 1),
-                     leads.Get<pg::Timestamp>(i, 6));
-  }
-  fingerprints.Write();
-  std::int32_t done = static_cast<std::int32_t>(leads.size());
-  if (done == most) return done;
-  const pg::Rows customers = kOldCustomers(organization, crm::kDerivationVersion, most - done);
-  std::vector<pg::Uuid> ids;
-  for (std::uint64_t i = 0; i < customers.size(); ++i) ids.push_back(customers.Get<pg::Uuid>(i, 0));
-  crm::RefreshCustomers(organization, ids);
-  done += static_cast<std::int32_t>(ids.size());
-  return done == most ? done : done + RefreshOwners(organization, most - done);
 }
 
 // --- customers ---
@@ -187,13 +123,24 @@ namespace kvcrm::crm {
 
 int CustomerFingerprintGiven::depth_ = 0;
 
-LeadFingerprints::LeadFingerprints(Rows rows) : batch_(rows == Rows::kNew ? kInsertLeads : kUpdateLeads) {}
+std::int32_t DerivationVersion() {
+  // The rules stand before seven digits for the libraries, so that one can tell them apart.
+  static const auto version =
+      static_cast<std::int32_t>(kDerivationRules * 10'000'000 + text::LibrariesHash() % 10'000'000);
+  return version;
+}
 
-void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at) {
+LeadFingerprints::LeadFingerprints(Rows rows)
+    : batch_(rows == Rows::kNew       ? kInsertLeads
+             : rows == Rows::kChanged ? kUpdateLeads
+                                      : kRefreshLeads) {}
+
+void LeadFingerprints::Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at,
+                           std::int32_t version) {
   const LeadFingerprint derived = DeriveLead(lead.organization, fields);
   batch_.Add({batch_.Make(lead.id), batch_.Make(lead.organization), batch_.Make(derived.search_text),
-              batch_.Make(derived.match_keys), batch_.Make(derived.match_values),
-              batch_.Make(kDerivationVersion), batch_.Make(created_at)});
+              batch_.Make(derived.match_keys), batch_.Make(derived.match_values), batch_.Make(version),
+              batch_.Make(created_at)});
 }
 
 LeadFingerprint DeriveLead(const pg::Uuid& organization, const match::Fields& fields) {
@@ -269,10 +216,11 @@ void DeriveCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& 
   ForEachCustomer(organization, kRecordsOfCustomers(organization, customers), take);
 }
 
-void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers) {
+void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers,
+                      std::optional<std::int32_t> version) {
   if (customers.empty()) return;
   kLockCustomers.Latest(organization, customers);
-  BulkInsert::Batch batch(kUpsertCustomers);
+  BulkInsert::Batch batch(version ? kRefreshCustomers : kUpsertCustomers);
   ForEachCustomer(
       organization, kRecordsOfCustomers.Latest(organization, customers),
       [&](const CustomerFingerprint& derived) {
@@ -280,7 +228,7 @@ void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>&
         for (const std::string& record : derived.records)
           values += (values.empty() ? "" : std::string(1, kRecordEnd)) + record;
         batch.Add({batch.Make(derived.id), batch.Make(organization), batch.Make(derived.match_keys),
-                   batch.Make(values), batch.Make(kDerivationVersion)});
+                   batch.Make(values), batch.Make(version.value_or(DerivationVersion()))});
       });
   batch.Flush();
 }
@@ -307,28 +255,5 @@ KVCRM_FUNCTION(customer_fingerprints_after) {
   return call.Done();
 }
 
-// derivation_version() -> int: the version of the rules by which this module derives fingerprints.
-KVCRM_TIMELESS_FUNCTION(derivation_version) { return args.Return(crm::kDerivationVersion); }
-
-// refresh_derived(batch, organization_id) -> int. Derives up to `batch` fingerprints anew that older rules
-// made, and lets customers own what they have; returns how many; 0 = none are left. The system without an
-// organization does them all in turn. Errors: 22023 for a batch that is not positive; 42501 without
-// settings:update.
-KVCRM_FUNCTION(refresh_derived) {
-  const auto batch = args.Get<std::optional<std::int32_t>>(0).value_or(1000);
-  if (batch < 1 || batch > 1'000'000) {
-    throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "batch must be 1 to 1000000");
-  }
-  const auto given = args.Get<OptionalUuid>(1);
-  pg::Session session(pg::Access::kWrite);
-  if (!given && crm::ActsAsSystem() && !crm::CurrentOrganization()) {
-    std::int32_t done = 0;
-    const pg::Rows organizations = kOldOrganizations(crm::kDerivationVersion);
-    for (std::uint64_t i = 0; i < organizations.size() && done < batch; ++i)
-      done += RefreshOrganization(organizations.Get<pg::Uuid>(i, 0), batch - done);
-    return args.Return(done);
-  }
-  const crm::Caller caller = crm::CallerInGivenOrCurrent(given);
-  caller.Require(Permission::kSettingsUpdate);
-  return args.Return(RefreshOrganization(caller.organization, batch));
-}
+// derivation_version() -> int: by which rules and libraries this server derives; see DerivationVersion.
+KVCRM_TIMELESS_FUNCTION(derivation_version) { return args.Return(crm::DerivationVersion()); }

@@ -12,9 +12,16 @@
 
 namespace kvcrm::crm {
 
-// Rises whenever what the tables of fingerprints hold is derived by other rules; refresh_derived() then does
-// the older rows again.
-inline constexpr std::int32_t kDerivationVersion = 2;
+// Rises whenever what is derived of leads and customers is derived by other rules: what the tables of
+// fingerprints hold, normalised e-mail addresses and phones.
+inline constexpr std::int32_t kDerivationRules = 2;
+
+// By what this process derives: those rules and the libraries that are loaded (text/libraries.hpp). A
+// fingerprint keeps the one that its lead or customer was derived by, and with it stands for everything that
+// is derived of them; refresh_derived() does those again whose version is another one.
+std::int32_t DerivationVersion();
+// What it keeps of a lead or customer whose phone or e-mail address couldn't be written as derived now.
+inline std::int32_t LeftVersion() { return -DerivationVersion(); }
 
 // An organization as match/ takes it.
 inline std::string_view BytesOf(const pg::Uuid& organization) {
@@ -38,12 +45,15 @@ class LeadFingerprints {
  public:
   enum class Rows {
     kNew,      // of leads just inserted
-    kChanged,  // there already, unless somebody removed them
+    kChanged,  // there already, unless somebody removed them; they keep their version, since what was not
+               // changed may be older
+    kDerivedAnew,
   };
   explicit LeadFingerprints(Rows rows);
 
   // `created_at` is the lead's: search walks fingerprints in the order of the list.
-  void Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at);
+  void Add(const LeadKey& lead, const match::Fields& fields, pg::Timestamp created_at,
+           std::int32_t version = DerivationVersion());
   void Write() { batch_.Flush(); }
 
  private:
@@ -79,8 +89,10 @@ inline constexpr int kMostPeople = 51;
 void DeriveCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers,
                      const std::function<void(const CustomerFingerprint&)>& take);
 
-// Derives the fingerprints of customers of one organization anew, contacts included.
-void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers);
+// Derives the fingerprints of customers of one organization anew, contacts included. Those that are there
+// keep their version unless one is given.
+void RefreshCustomers(const pg::Uuid& organization, const std::vector<pg::Uuid>& customers,
+                      std::optional<std::int32_t> version = std::nullopt);
 
 // Marks a statement that writes the fingerprint of the customer it makes itself, having it at hand.
 class CustomerFingerprintGiven {

@@ -10,6 +10,7 @@
 #include "crm/board_rank.hpp"
 #include "crm/assignment.hpp"
 #include "crm/bulk_insert.hpp"
+#include "crm/derived.hpp"
 #include "crm/duplicate_policy.hpp"
 #include "crm/duplicate_warnings.hpp"
 #include "crm/errors.hpp"
@@ -80,6 +81,9 @@ constexpr LeadColumn kInvisible[] = {crm::kScore,           crm::kStatus,     cr
                                      crm::kUpdatedAt,       crm::kBlockEmail, crm::kBlockPhone,
                                      crm::kEmailNormalized, crm::kPhoneE164};
 
+// What refresh_derived() writes.
+constexpr LeadColumn kDerivedAnew[] = {crm::kPhone, crm::kPhoneE164, crm::kEmailNormalized};
+
 template <std::size_t kSize>
 bool IsOneOf(LeadColumn column, const LeadColumn (&list)[kSize]) {
   for (const LeadColumn entry : list) {
@@ -120,6 +124,11 @@ class LeadWrite {
 
   void Apply() {
     organization_ = row_.Get<pg::Uuid>(at_[crm::kOrganizationId]);
+    if (IsDerivedAnew()) {
+      DeriveBlocks();
+      Score();
+      return;
+    }
     if (old_) {
       RequireChangeable();
     } else if (!Authorized::Active()) {
@@ -206,6 +215,16 @@ class LeadWrite {
     if (const auto found = callers.find(organization_); found != callers.end()) return found->second;
     return callers.emplace(organization_, AsOwner([&] { return crm::CallerIn(organization_); }))
         .first->second;
+  }
+
+  // Whether refresh_derived() writes phone and e-mail address as they are derived now, and nothing else.
+  bool IsDerivedAnew() const {
+    if (!crm::DerivedAnew::Active() || !old_) return false;
+    for (int column = 0; column < crm::kLeadColumnCount; ++column) {
+      if (!IsOneOf(static_cast<LeadColumn>(column), kDerivedAnew) && Changed(static_cast<LeadColumn>(column)))
+        return false;
+    }
+    return true;
   }
 
   // What an update may not touch at all.
@@ -449,10 +468,10 @@ class LeadWrite {
   // The keys that two live leads can't share under the policy 'block'.
   void DeriveBlocks() {
     const bool live = IsNull(crm::kDeletedAt) && IsNull(crm::kMergedIntoId) && IsNull(crm::kConvertedAt);
-    const bool may_change = !old_ || Authorized::Active() || Changed(crm::kEmail) || Changed(crm::kPhone) ||
-                            Changed(crm::kDeletedAt) || Changed(crm::kMergedIntoId) ||
-                            Changed(crm::kConvertedAt) || Changed(crm::kBlockEmail) ||
-                            Changed(crm::kBlockPhone);
+    const bool may_change = !old_ || Authorized::Active() || crm::DerivedAnew::Active() ||
+                            Changed(crm::kEmail) || Changed(crm::kPhone) || Changed(crm::kDeletedAt) ||
+                            Changed(crm::kMergedIntoId) || Changed(crm::kConvertedAt) ||
+                            Changed(crm::kBlockEmail) || Changed(crm::kBlockPhone);
     if (!may_change) return;
     const bool has_key = !IsNull(crm::kEmailNormalized) || !IsNull(crm::kPhoneE164);
     const bool blocks = live && has_key && Rules().blocks_duplicates;
@@ -631,7 +650,7 @@ void AfterUpdate(const pg::TriggerCall& call, const AttrNumber* at) {
     }
     if (text_changed) {
       fingerprints.Add({id, organization}, FieldsOf(row, at), row.Get<pg::Timestamp>(at[crm::kCreatedAt]));
-      if (IsLive(row, at)) warnings.Add({id, organization});
+      if (IsLive(row, at) && !crm::DerivedAnew::Active()) warnings.Add({id, organization});
     }
   }
   fingerprints.Write();

@@ -19,7 +19,7 @@ struct Fields {
   std::string_view inn = {};
 };
 
-// The stored form of `fields`: normalised values, one per line. Raise kDerivationVersion in
+// The stored form of `fields`: normalised values, one per line. Raise kDerivationRules in
 // crm/fingerprints.hpp with every change of what it holds.
 std::string Normalize(const Fields& fields);
 
