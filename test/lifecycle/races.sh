@@ -13,7 +13,7 @@
 . "$(dirname "$0")/setup" races
 
 roles+=("${db}_client")
-lanes=2 seed=${RACES_SEED:-$RANDOM} seconds=${RACES_SECONDS:-45}
+lanes=2 seed=${RACES_SEED:-1} seconds=${RACES_SECONDS:-45}
 case ${RACES:-} in
   '') everything=false names=NULL ;;
   all) everything=true names=NULL seconds=36000 ;;
