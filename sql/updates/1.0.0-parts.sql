@@ -6,7 +6,10 @@ DO $additions$
 DECLARE
     shipped text[];
 BEGIN
-    IF pg_catalog.to_regprocedure('kvcrm.shipped_parts()') IS NOT NULL THEN
+    -- Only if it is ours: an owner may have let others create functions here.
+    IF EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'kvcrm'
+                WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+                  AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = pg_catalog.to_regprocedure('kvcrm.shipped_parts()')) THEN
         EXECUTE 'SELECT pg_catalog.array_agg(pg_catalog.concat_ws(''|'', s.kind, s.part_of, s.name)) FROM kvcrm.shipped_parts() s' INTO shipped;
     ELSE
         SELECT pg_catalog.array_agg(pg_catalog.concat_ws('|', a[1], a[2], n)) INTO shipped

@@ -61,6 +61,12 @@ for place in '' 'IN SCHEMA kvcrm'; do
     -c "ALTER DEFAULT PRIVILEGES $place GRANT ALL ON FUNCTIONS TO $squatter" -c 'ALTER EXTENSION kvcrm UPDATE' > "$scratch/out" 2>&1
   is "$(answer "$db" "$given")" '' 'nor what an update adds'
 done
+# Somebody who may create in the schema gets nothing run by the superuser who updates.
+new_database
+psql -X -q -v VERBOSITY=sqlstate -d "$db" -c "CREATE EXTENSION kvcrm VERSION '1.0.0'" -c "GRANT CREATE, USAGE ON SCHEMA kvcrm TO $squatter" -c "SET ROLE $squatter" \
+  -c "CREATE FUNCTION kvcrm.shipped_parts() RETURNS TABLE (kind text, part_of text, name text, definition text) LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''ZZ001''; END'" \
+  -c 'RESET ROLE' -c 'ALTER EXTENSION kvcrm UPDATE' > "$scratch/out" 2>&1
+is "$(sed -n 's/^ERROR:  //p' "$scratch/out")" 55000 'a function that stands where an update has one is refused, not called'
 install 'a schema that is for all by default' 42501 "ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO $squatter"
 install 'a schema that all may use by default' '' 'ALTER DEFAULT PRIVILEGES GRANT USAGE, CREATE ON SCHEMAS TO PUBLIC'
 is "$(answer "$db" "$given")" '' 'and then may not'
