@@ -8,6 +8,7 @@
 #include "text/phone.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "utils/guc.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
@@ -19,7 +20,21 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
+// Loading in the middle of a parallel query can't take over settings that were made before: the acting user
+// would be forgotten, and a trusted session without one is the system. Functions that parallel queries may
+// run are loaded before they begin; this is for whoever loads the module otherwise.
+static void RefuseToForget() {
+  if (!IsInParallelMode()) return;
+  for (const char* name : {"kvcrm.user_id", "kvcrm.organization_id", "kvcrm.organization_creation"}) {
+    if (GetConfigOption(name, true, false) == nullptr) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("kvcrm can't be loaded during a parallel query"),
+             errhint("Call a function of kvcrm first, or put kvcrm into shared_preload_libraries.")));
+  }
+}
+
 void _PG_init(void) {
+  RefuseToForget();
   kvcrm::crm::DefineSettings();
   kvcrm::crm::DefineFeedSettings();
   kvcrm::crm::GuardDrops();

@@ -1,20 +1,20 @@
 -- What the acting user may do, and the functions that policies call.
 
 CREATE OR REPLACE FUNCTION kvcrm.has_permission(permission text, organization_id uuid DEFAULT NULL) RETURNS boolean
-    LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'has_permission';
 COMMENT ON FUNCTION kvcrm.has_permission(text, uuid) IS
     'Whether the acting user has a permission (area:action) in the given or current organization; always true for the system. 22023 for an unknown permission.';
 
 CREATE OR REPLACE FUNCTION kvcrm.my_permissions(organization_id uuid DEFAULT NULL)
     RETURNS TABLE (organization_id uuid, organization_name text, role_slug text, permissions text[])
-    LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'my_permissions';
 COMMENT ON FUNCTION kvcrm.my_permissions(uuid) IS
     'The acting user''s active memberships with role and permissions, of one organization or of all.';
 
 CREATE OR REPLACE FUNCTION kvcrm.permission_registry() RETURNS TABLE (permission text, description text)
-    LANGUAGE c IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE c IMMUTABLE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'permission_registry';
 COMMENT ON FUNCTION kvcrm.permission_registry() IS
     'Every permission a role can have, with what it allows. A role may also hold area:* and *:*.';

@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION kvcrm.custom_field_definitions_after() RETURNS trigge
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'custom_field_definitions_after';
 COMMENT ON FUNCTION kvcrm.custom_field_definitions_after() IS 'Trigger: makes every backend read the definitions anew.';
 CREATE OR REPLACE FUNCTION kvcrm.field_fits(value jsonb, type text, options text[]) RETURNS boolean
-    LANGUAGE c IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'field_fits';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'field_fits';
 COMMENT ON FUNCTION kvcrm.field_fits(jsonb, text, text[]) IS 'Whether a value of custom_fields fits a definition; none always does. Internal.';
 
 CREATE OR REPLACE TRIGGER custom_field_definitions_before BEFORE INSERT OR UPDATE OR DELETE ON kvcrm.custom_field_definitions

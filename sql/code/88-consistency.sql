@@ -8,7 +8,7 @@ COMMENT ON FUNCTION kvcrm.check_consistency(uuid) IS
     'Derives every invariant again from the data of one organization and returns each row that breaks one; nothing when all is well. consistency_registry() tells the invariants. Reads, locks nothing. Needs settings:update; the system without an organization checks all of them.';
 
 CREATE OR REPLACE FUNCTION kvcrm.consistency_registry() RETURNS TABLE (invariant text, meaning text)
-    LANGUAGE c IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE c IMMUTABLE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'consistency_registry';
 COMMENT ON FUNCTION kvcrm.consistency_registry() IS
     'Every invariant that check_consistency() knows, with what it says.';

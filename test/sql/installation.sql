@@ -44,8 +44,11 @@ SELECT pg_temp.none($$ SELECT t.relname FROM pg_class t, aclexplode(t.relacl) a 
                     'nobody but the owner has rights on a table or view');
 SELECT pg_temp.none($$ SELECT c.relname || '.' || c.attname FROM pg_temp.columns c WHERE c.attacl IS NOT NULL $$, 'or on a column');
 SELECT pg_temp.none($$ SELECT a.grantee FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'kvcrm' AND a.grantee <> n.nspowner $$, 'or on the schema');
-SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f WHERE NOT is_policy
-                          AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (f.proconfig), false) $$, 'all functions but policy_* pin search_path to pg_catalog, pg_temp');
+-- These run no SQL.
+SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f WHERE NOT is_policy AND f.proname NOT IN ('uuid_v7', 'current_user_id', 'search_keys', 'field_fits')
+                          AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (f.proconfig), false) $$, 'all functions that run SQL, but policy_*, pin search_path to pg_catalog, pg_temp');
+SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f WHERE proparallel <> 'u' AND (prosecdef OR proconfig IS NOT NULL) $$,
+                    'what a parallel worker may run loads the module before the query begins');
 SELECT pg_temp.none($$ SELECT f.signature FROM pg_temp.functions f JOIN pg_language l ON l.oid = f.prolang
                         WHERE is_policy AND (l.lanname <> 'c' OR provolatile <> 's' OR proparallel <> 's' OR prosecdef OR proconfig IS NOT NULL) $$,
                     'policy_* are C, STABLE, PARALLEL SAFE, without SECURITY DEFINER and SET');
