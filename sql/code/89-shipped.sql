@@ -20,7 +20,7 @@ AS $$
           FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
           LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
         UNION ALL
-        SELECT 'index', r.relname, x.relname, ARRAY[pg_get_indexdef(i.indexrelid)] FROM relations r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class x ON x.oid = i.indexrelid
+        SELECT 'index', r.relname, x.relname, ARRAY[pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'invalid' END] FROM relations r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class x ON x.oid = i.indexrelid
         UNION ALL
         -- From PostgreSQL 18 NOT NULL is a constraint too.
         SELECT 'constraint', r.relname, k.conname, ARRAY[pg_get_constraintdef(k.oid), k.convalidated::text] FROM relations r JOIN pg_constraint k ON k.conrelid = r.oid WHERE k.contype NOT IN ('n', 't')

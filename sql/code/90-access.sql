@@ -165,11 +165,13 @@ AS $$
     SELECT format('%s %s%s is %s', s.kind, s.name, ' of kvcrm.' || nullif(nullif(s.part_of, s.name), ''), CASE
                WHEN c.kind IS NULL THEN 'missing'
                WHEN t.tgenabled = 'D' THEN 'disabled'
+               WHEN NOT i.indisvalid THEN 'invalid'
                WHEN s.kind = 'table' AND NOT r.relrowsecurity AND r.relkind = 'r' THEN 'without row-level security'
                ELSE 'not as it was installed' END),
            CASE
                WHEN c.kind IS NULL THEN 'Rules do not hold without it. ALTER EXTENSION kvcrm UPDATE makes functions, triggers and policies again; restoring a dump makes everything again.'
                WHEN t.tgenabled = 'D' THEN format('ALTER TABLE kvcrm.%I ENABLE TRIGGER %I;', s.part_of, s.name)
+               WHEN NOT i.indisvalid THEN format('REINDEX INDEX kvcrm.%I;', s.name)
                WHEN s.kind = 'table' AND NOT r.relrowsecurity AND r.relkind = 'r' THEN format('ALTER TABLE kvcrm.%I ENABLE ROW LEVEL SECURITY;', s.name)
                WHEN s.kind = 'function' THEN 'A dump and an update bring back the function of the extension: give yours another name and schema.'
                ELSE 'A dump leaves the change out: keep the command, and run it again after a restore.'
@@ -178,6 +180,7 @@ AS $$
       LEFT JOIN kvcrm.catalog_parts() c ON (s.kind, s.part_of, s.name) = (c.kind, c.part_of, c.name)
       LEFT JOIN pg_class r ON r.relnamespace = 'kvcrm'::regnamespace AND r.relname = s.part_of
       LEFT JOIN pg_trigger t ON s.kind = 'trigger' AND t.tgrelid = r.oid AND t.tgname = s.name
+      LEFT JOIN pg_index i ON s.kind = 'index' AND i.indexrelid = to_regclass(format('kvcrm.%I', s.name))
      WHERE c.definition IS DISTINCT FROM s.definition
     UNION ALL
     SELECT format('%s belongs to %I, the extension to %I', i.identity, o.owner::regrole::text, e.extowner::regrole::text),

@@ -18,7 +18,7 @@ BEGIN
         EXECUTE change;
         SELECT string_agg(c.problem, '; '), string_agg(c.hint, '; ') INTO said, way_out FROM kvcrm.check_installation() c;
         IF hint IS NOT NULL THEN
-            EXECUTE substring(way_out FROM '[A-Z]+ (?:TABLE|ON|CREATE|FUNCTION).*;');
+            EXECUTE substring(way_out FROM '[A-Z]+ (?:TABLE|INDEX|ON|CREATE|FUNCTION).*;');
             SELECT string_agg(c.problem, '; ') INTO left_over FROM kvcrm.check_installation() c;
         END IF;
         RAISE EXCEPTION USING ERRCODE = 'ZZ001';
@@ -48,6 +48,7 @@ SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads ALTER email SET NOT NULL', 'colu
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads SET (fillfactor = 70)', 'table leads is not as it was installed');
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads REPLICA IDENTITY FULL', 'table leads is not as it was installed');
 SELECT pg_temp.noticed('ALTER INDEX kvcrm.leads_newest SET (fillfactor = 70)', 'index leads_newest of kvcrm.leads is not as it was installed');
+SELECT pg_temp.noticed('UPDATE pg_index SET indisvalid = false WHERE indexrelid = ''kvcrm.leads_newest''::regclass', 'index leads_newest of kvcrm.leads is invalid', 'helps');
 SELECT pg_temp.noticed('DROP INDEX kvcrm.leads_newest', 'index leads_newest of kvcrm.leads is missing');
 SELECT pg_temp.noticed('DROP POLICY leads_select ON kvcrm.leads', 'policy leads_select of kvcrm.leads is missing');
 SELECT pg_temp.noticed('ALTER POLICY leads_select ON kvcrm.leads USING (true)', 'policy leads_select of kvcrm.leads is not as it was installed');
