@@ -1,5 +1,7 @@
 #include "pg/horizon.hpp"
 
+#include <cstdint>
+
 #include "pg/error.hpp"
 
 extern "C" {
