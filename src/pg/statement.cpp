@@ -176,7 +176,6 @@ Portal StatementBase::Open(const Value* values, int count) const {
   return Call([&] { return SPI_cursor_open(nullptr, plan, datums, nulls, read_only); });
 }
 
-#if PG_VERSION_NUM < 170000
 namespace {
 
 MemoryContextCounters CountersOf(MemoryContext context) {
@@ -204,9 +203,9 @@ Overhead MeasureOverhead() {
 }
 
 // The transition tables of triggers leave the memory that they took to the subtransaction, free but kept
-// until the transaction ends: a quarter of a MiB for a batch of an import. PostgreSQL gives back what a
-// subtransaction leaves only if it looks as if nothing had ever been taken. From 17 on the tables have memory
-// of their own.
+// until the transaction ends: a quarter of a MiB for a batch of an import, 32 KiB from 17 on, where the tables
+// have memory of their own. PostgreSQL gives back what a subtransaction leaves only if it looks as if nothing
+// had ever been taken.
 void ResetIfUnused(MemoryContext context) {
   if (MemoryContextIsEmpty(context) || context->firstchild != nullptr || !IsA(context, AllocSetContext))
     return;
@@ -218,7 +217,6 @@ void ResetIfUnused(MemoryContext context) {
 }
 
 }  // namespace
-#endif
 
 SubTransaction::SubTransaction() : context_(CurrentMemoryContext), owner_(CurrentResourceOwner) {
   Call([] { BeginInternalSubTransaction(nullptr); });
@@ -226,9 +224,7 @@ SubTransaction::SubTransaction() : context_(CurrentMemoryContext), owner_(Curren
 }
 
 void SubTransaction::Commit() {
-#if PG_VERSION_NUM < 170000
   Call([] { ResetIfUnused(CurTransactionContext); });
-#endif
   Call([] { ReleaseCurrentSubTransaction(); });
   // Not earlier: one that fails to commit has to be rolled back.
   open_ = false;
