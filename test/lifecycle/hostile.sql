@@ -190,6 +190,8 @@ INSERT INTO t.writes (name, who, statement) VALUES
     ('bulk_qualify', 'owner', 'SELECT string_agg(ok::text || coalesce(error_code, ''''), '','') FROM kvcrm.bulk_qualify(ARRAY[t.id(''$R a''), t.id(''$R b''), t.id(''nothing'')], ''create'', t.id(''north''))'),
     ('import_leads', 'owner', 'SELECT string_agg(outcome, '','') FROM kvcrm.import_leads(''[{"name": "$R one"}, {"name": "$R two", "email": "$R.a@firm.example"}]'', ''update'', organization_id => t.id(''north''))'),
     ('import_leads_csv', 'owner', 'SELECT string_agg(outcome, '','') FROM kvcrm.import_leads_csv(E''name;email\n$R one;$R.one@firm.example'', on_duplicate => ''skip'', organization_id => t.id(''north''))'),
+    ('leads_export', 'owner', 'SELECT (count(*) > 0)::text FROM kvcrm.leads_export(organization_id => t.id(''north''))'),
+    ('leads_export_csv', 'owner', 'SELECT (length(kvcrm.leads_export_csv(organization_id => t.id(''north''))::text) > 0)::text'),
     ('undo_import', 'owner', 'SELECT created_count::text FROM kvcrm.undo_import((SELECT import_id FROM t.made WHERE run = ''$R''))'),
     ('ingest_email', 'owner', 'SELECT title FROM kvcrm.ingest_email(convert_to(E''From: $R.a@firm.example\nSubject: Hello\nMessage-ID: <$R@x>\n\ntext'', ''UTF8''), t.id(''north''))'),
     ('rescore_leads', 'owner', 'SELECT (kvcrm.rescore_leads(1000, t.id(''north'')) >= 0)::text'),
