@@ -203,9 +203,9 @@ Overhead MeasureOverhead() {
 }
 
 // The transition tables of triggers leave the memory that they took to the subtransaction, free but kept
-// until the transaction ends: a quarter of a MiB for a batch of an import, 32 KiB from 17 on, where the tables
-// have memory of their own. PostgreSQL gives back what a subtransaction leaves only if it looks as if nothing
-// had ever been taken.
+// until the transaction ends: a quarter of a MiB for a batch of an import, 32 KiB from 17 on, where the
+// tables have memory of their own. PostgreSQL gives back what a subtransaction leaves only if it looks as if
+// nothing had ever been taken.
 void ResetIfUnused(MemoryContext context) {
   if (MemoryContextIsEmpty(context) || context->firstchild != nullptr || !IsA(context, AllocSetContext))
     return;
