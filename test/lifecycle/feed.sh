@@ -90,6 +90,8 @@ echo "# by id $overlooked were overlooked"
 # --- somebody who wrote, and went to lunch ---
 
 coproc idle { psql -X -q -A -t -d "$db"; }
+# bash forgets it as soon as the process has ended.
+session=$idle_PID
 echo "BEGIN; INSERT INTO kvcrm.leads (organization_id, name) SELECT id, 'Lunch' FROM home; SELECT pg_backend_pid();" >&"${idle[1]}"
 read -r pid <&"${idle[0]}"
 psql -X -q -d "$db" -c "INSERT INTO kvcrm.leads (organization_id, name) SELECT id, 'Waiting' FROM home"
@@ -104,6 +106,6 @@ echo 'COMMIT; SELECT 1;' >&"${idle[1]}"
 read -r _ <&"${idle[0]}"
 is "$(answer "$db" "SELECT count(*) FROM home, kvcrm.event_feed('few', organization_id => home.id) f")" 2 'both events come when it commits'
 echo '\q' >&"${idle[1]}"
-wait "$idle_PID" 2> /dev/null
+wait "$session" 2> /dev/null
 
 done_testing
