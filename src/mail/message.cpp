@@ -190,12 +190,12 @@ std::vector<std::string> IdsOf(const std::string& value) {
   return ids;
 }
 
-// A Message-ID; some mailers forget the brackets.
+// A Message-ID; some mailers forget the brackets, others put nothing between them.
 std::string IdOf(const std::string& value) {
   std::vector<std::string> ids = IdsOf(value);
   if (!ids.empty()) return std::move(ids.front());
   const std::string line = OneLine(value, kMaxValue);
-  return line.find(' ') == std::string::npos ? line : std::string();
+  return line.find_first_of(" <>") == std::string::npos ? line : std::string();
 }
 
 std::optional<std::int64_t> DateOf(const Headers& headers) {
@@ -292,6 +292,12 @@ std::string Parameter(GMimeObject* part, const char* name) {
                             : std::string(View(g_mime_content_type_get_parameter(content, name)));
 }
 
+std::string Sha256(std::string_view text) {
+  const CText hex(g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(text.data()),
+                                              text.size()));
+  return std::string(View(hex.get()));
+}
+
 class Body {
  public:
   explicit Body(Message& message) : message_(message) {}
@@ -368,11 +374,22 @@ class Body {
       attachment.is_inline = IsType(part, "image", "*") && (related || View(disposition) == "inline") &&
                              !EqualsIgnoringCase(View(disposition), "attachment");
       attachment.size = DecodedSize(part);
+      if (message_.message_id.empty()) files_ += attachment.name + ' ' + HashOfFile(Decoded(part)) + '\n';
     }
     message_.attachments.push_back(std::move(attachment));
   }
 
+  // What tells the attachments of a message without Message-ID from those of another.
+  const std::string& files() const { return files_; }
+
  private:
+  // The same whatever line ends it came with.
+  static std::string HashOfFile(std::string content) {
+    std::erase(content, '\r');
+    while (content.ends_with('\n')) content.pop_back();
+    return Sha256(content);
+  }
+
   // What a part says, as text.
   std::string Shown(GMimeObject* part) {
     std::string bytes = Decoded(part);
@@ -403,13 +420,8 @@ class Body {
   }
 
   Message& message_;
+  std::string files_;
 };
-
-std::string Sha256(std::string_view text) {
-  const CText hex(g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(text.data()),
-                                              text.size()));
-  return std::string(View(hex.get()));
-}
 
 // Mail that nobody wrote, to be answered by nobody.
 bool IsMachines(const Headers& headers) {
@@ -482,8 +494,8 @@ Message Parse(std::string_view bytes) {
   message.is_personal = !message.is_report && !IsMachines(headers);
 
   std::string text;
+  Body body(message);
   if (root != nullptr) {
-    Body body(message);
     text = body.TextOf(root, 0);
     body.ListAttachments(root, 0, false);
   }
@@ -502,6 +514,7 @@ Message Parse(std::string_view bytes) {
     content += headers.First("Date") + '\n' + message.subject + '\n';
     // What carries a message may add lines to its end, or take them off.
     content += text::Trim(text);
+    if (!body.files().empty()) content += "\nfiles:\n" + body.files();
     message.hash = Sha256(content);
   }
   Split split = SplitQuoted(text);

@@ -53,7 +53,7 @@ struct Message {
   // form of a web site in a person's name.
   bool is_personal = true;
   // The same for each copy of the message, different for different ones: SHA-256 in hex, of the Message-ID
-  // or, without one, of sender, recipients, date, subject and text.
+  // or, without one, of sender, recipients, date, subject, text and attachments.
   std::string hash;
 };
 

@@ -156,6 +156,19 @@ TEST(Mail, Hash) {
   EXPECT_EQ(Parse("Message-ID: <1@x>\n" + body).hash, HashOfMessageId("1@x"));
   EXPECT_EQ(Parse("Message-ID: 1@x\n" + body).hash, HashOfMessageId("1@x"));
   EXPECT_NE(HashOfMessageId("1@x"), HashOfMessageId("2@x"));
+  // Empty brackets are no Message-ID, and two messages with them not the same one.
+  EXPECT_EQ(Parse("Message-ID: <>\n" + body).hash, Parse(body).hash);
+  EXPECT_NE(Parse("Message-ID: < >\n" + body).hash, Parse("Message-ID: < >\n" + body + "!").hash);
+  EXPECT_EQ(Parse("Message-ID: <>\n" + body).message_id, "");
+  // A scanner's messages differ in what is attached only.
+  const auto scan = [](const std::string& file) {
+    return Parse(
+        "From: scanner@b.example\nSubject: Scan\nContent-Type: multipart/mixed; boundary=b\n\n"
+        "--b\n\nSee the attachment.\n--b\nContent-Type: application/pdf; name=scan.pdf\n\n" +
+        file + "\n--b--\n");
+  };
+  EXPECT_NE(scan("one").hash, scan("two").hash);
+  EXPECT_EQ(scan("one\ntwo").hash, scan("one\r\ntwo\r\n").hash);
 }
 
 TEST(Charset, Guessed) {
