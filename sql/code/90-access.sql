@@ -183,8 +183,8 @@ AS $$
       LEFT JOIN pg_index i ON s.kind = 'index' AND i.indexrelid = to_regclass(format('kvcrm.%I', s.name))
      WHERE c.definition IS DISTINCT FROM s.definition
     UNION ALL
-    SELECT format('%s belongs to %I, the extension to %I', i.identity, o.owner::regrole::text, e.extowner::regrole::text),
-           format('A dump leaves that out, and definer functions run with the owner''s rights: ALTER %s OWNER TO %I;', CASE o.kind WHEN 'f' THEN 'FUNCTION ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || i.identity, e.extowner::regrole::text)
+    SELECT format('%s belongs to %s, the extension to %s', i.identity, o.owner::regrole::text, e.extowner::regrole::text),
+           format('A dump leaves that out, and definer functions run with the owner''s rights: ALTER %s OWNER TO %s;', CASE o.kind WHEN 'f' THEN 'FUNCTION ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || i.identity, e.extowner::regrole::text)
       FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
       JOIN (SELECT 'pg_proc'::regclass AS class, p.oid, p.proowner AS owner, 'f' AS kind FROM pg_proc p
             UNION ALL SELECT 'pg_class'::regclass, r.oid, r.relowner, r.relkind::text FROM pg_class r) AS o ON o.class = d.classid AND o.oid = d.objid,

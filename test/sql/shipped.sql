@@ -4,6 +4,7 @@ BEGIN;
 SELECT no_plan();
 
 CREATE ROLE kvcrm_shipped_other;
+CREATE ROLE "kvcrm shipped-odd";
 CREATE SCHEMA host;
 CREATE FUNCTION host.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 
@@ -63,6 +64,7 @@ SELECT pg_temp.noticed('ALTER FUNCTION kvcrm.my_tasks(timestamptz, uuid) SECURIT
 SELECT pg_temp.noticed('ALTER FUNCTION kvcrm.my_tasks(timestamptz, uuid) SET search_path = host', 'function kvcrm.my_tasks(timestamp with time zone,uuid) is not as it was installed');
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.teams OWNER TO kvcrm_shipped_other', format('kvcrm.teams belongs to kvcrm_shipped_other, the extension to %I', current_user), 'helps');
 SELECT pg_temp.noticed('ALTER FUNCTION kvcrm.my_tasks(timestamptz, uuid) OWNER TO kvcrm_shipped_other', format('kvcrm.my_tasks(timestamp with time zone,pg_catalog.uuid) belongs to kvcrm_shipped_other, the extension to %I', current_user), 'helps');
+SELECT pg_temp.noticed('ALTER TABLE kvcrm.teams OWNER TO "kvcrm shipped-odd"', format('kvcrm.teams belongs to "kvcrm shipped-odd", the extension to %I', current_user), 'helps');
 SELECT pg_temp.noticed('GRANT CREATE ON SCHEMA kvcrm TO kvcrm_shipped_other', 'kvcrm_shipped_other may create objects in schema kvcrm', 'helps');
 SELECT pg_temp.noticed('GRANT CREATE ON SCHEMA kvcrm TO PUBLIC', 'PUBLIC may create objects in schema kvcrm', 'helps');
 SELECT is((SELECT count(*) FROM kvcrm.check_installation()), 0::bigint, 'nothing to say at last');
