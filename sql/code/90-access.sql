@@ -79,6 +79,14 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name) THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'role does not exist', DETAIL = format('Role: %s.', role_name);
     END IF;
+    -- Two who grant at once, scripts of a deployment say, would meet at one object: tuple concurrently updated.
+    LOCK TABLE kvcrm.api_roles IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO kvcrm.api_roles AS a (role_name) VALUES (grant_api.role_name)
+        ON CONFLICT ON CONSTRAINT api_roles_pkey DO UPDATE SET updated_at = now();
+    -- The owner has all rights, and functions work with them: none is taken back.
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role_name AND r.oid = owner) THEN
+        RETURN;
+    END IF;
     -- Start from nothing, so that what an older version granted doesn't stay.
     EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA kvcrm FROM %I', role_name);
     EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kvcrm FROM %I', role_name);
@@ -100,8 +108,6 @@ BEGIN
             EXECUTE format('GRANT %s ON %s %s TO %I', given.privilege, given.object_type, given.object_name, role_name);
         END IF;
     END LOOP;
-    INSERT INTO kvcrm.api_roles AS a (role_name) VALUES (grant_api.role_name)
-        ON CONFLICT ON CONSTRAINT api_roles_pkey DO UPDATE SET updated_at = now();
 END
 $$;
 COMMENT ON FUNCTION kvcrm.grant_api(text) IS

@@ -65,6 +65,11 @@ SELECT set_eq($$ SELECT * FROM t.privileges(quote_ident('kvcrm_access "odd" Им
 SELECT throws_ok(format('SELECT kvcrm.grant_api(%L)', name), '22023', NULL, 'no role: ' || coalesce(name, 'null'))
   FROM unnest(ARRAY['PUBLIC', 'public', 'Public', '', 'kvcrm_no_such_role', 'KVCRM_ACCESS_API', 'kvcrm_access_api, postgres', NULL]) AS name;
 
+-- The owner has all rights and needs them: functions work with them.
+CREATE TEMP TABLE rights AS SELECT * FROM t.privileges(quote_ident(current_user));
+SELECT lives_ok('SELECT kvcrm.grant_api(current_user)', 'the API for the owner');
+SELECT set_eq('SELECT * FROM t.privileges(quote_ident(current_user))', 'SELECT * FROM rights', 'takes nothing from it');
+
 CREATE ROLE kvcrm_access_bypass BYPASSRLS CREATEROLE;
 GRANT USAGE ON SCHEMA kvcrm TO kvcrm_access_bypass;
 SELECT is(t.try(NULL, 'SELECT kvcrm.grant_api(''kvcrm_access_bypass'')', role), '42501', 'grant_api is not for ' || role) FROM unnest(ARRAY[:'api', 'kvcrm_access_bypass']) AS role;
