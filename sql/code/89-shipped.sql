@@ -1,8 +1,9 @@
 -- What the tables and functions of the extension were made of when it was installed or updated, to tell what was added
 -- or changed by hand: a dump of the database holds the rows of an extension's tables, and nothing else of them.
 
+-- The settings are those that change how definitions are written.
 CREATE OR REPLACE FUNCTION kvcrm.catalog_parts() RETURNS TABLE (kind text, part_of text, name text, definition text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET bytea_output = hex SET quote_all_identifiers = off SET extra_float_digits = 1
 AS $$
     WITH members AS (
         SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid

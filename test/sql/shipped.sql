@@ -67,6 +67,22 @@ SELECT pg_temp.noticed('ALTER FUNCTION kvcrm.my_tasks(timestamptz, uuid) OWNER T
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.teams OWNER TO "kvcrm shipped-odd"', format('kvcrm.teams belongs to "kvcrm shipped-odd", the extension to %I', current_user), 'helps');
 SELECT pg_temp.noticed('GRANT CREATE ON SCHEMA kvcrm TO kvcrm_shipped_other', 'kvcrm_shipped_other may create objects in schema kvcrm', 'helps');
 SELECT pg_temp.noticed('GRANT CREATE ON SCHEMA kvcrm TO PUBLIC', 'PUBLIC may create objects in schema kvcrm', 'helps');
+
+-- Settings of a session, a role or a database that change how PostgreSQL writes definitions change none.
+CREATE FUNCTION pg_temp.under(setting text, value text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before text := current_setting(setting);
+    problems bigint;
+BEGIN
+    PERFORM set_config(setting, value, true);
+    problems := (SELECT count(*) FROM kvcrm.check_installation());
+    PERFORM set_config(setting, before, true);
+    RETURN problems;
+END
+$$;
+SELECT is(pg_temp.under(setting, value), 0::bigint, setting || ' = ' || value)
+  FROM (VALUES ('bytea_output', 'escape'), ('quote_all_identifiers', 'on'), ('extra_float_digits', '-3'), ('datestyle', 'German'), ('intervalstyle', 'sql_standard'), ('timezone', 'Asia/Kathmandu')) AS v (setting, value);
+
 SELECT is((SELECT count(*) FROM kvcrm.check_installation()), 0::bigint, 'nothing to say at last');
 
 SELECT * FROM finish();
