@@ -9,6 +9,8 @@
 #include <libxml/HTMLparser.h>
 #include <libxml/parser.h>
 
+#include "mail/html_reduction.hpp"
+
 namespace kvcrm::mail {
 
 namespace {
@@ -24,15 +26,19 @@ std::string_view View(const xmlChar* text) {
 // Deeper than people quote each other, and a bound on what each line carries.
 constexpr std::size_t kMaxQuotes = 20;
 
+// Elements inside elements: libxml2 compares an end tag with each of them.
+constexpr std::size_t kMaxOpen = 500;
+
 // Takes the parser's events and writes lines. The parser is C: nothing here throws through it.
 class Writer {
  public:
   Writer(std::size_t limit, xmlParserCtxtPtr parser) : limit_(limit), parser_(parser) {}
 
   void Start(std::string_view name, const xmlChar** attributes) {
+    if (open_.size() == kMaxOpen) return Stop();
     Element element;
-    if (hidden_ > 0 || OneOf(name, {"head", "script", "style", "template", "title", "noscript", "object"}) ||
-        IsHidden(attributes)) {
+    if (hidden_ > 0 || OneOf(name, {"head", "template", "title", "noscript", "object"}) ||
+        Has(attributes, "hidden")) {
       element.hidden = true;
       // A body inside a head that was never closed is seen.
       if (name == "body") {
@@ -125,28 +131,16 @@ class Writer {
     bool hidden = false, quote = false, verbatim = false;
   };
 
-  static bool IsHidden(const xmlChar** attributes) {
+  static bool Has(const xmlChar** attributes, std::string_view name) {
     for (; attributes != nullptr && *attributes != nullptr; attributes += 2) {
-      const std::string_view name = View(attributes[0]);
-      if (name == "hidden") return true;
-      if (name != "style") continue;
-      std::string style;
-      for (const char c : View(attributes[1]).substr(0, 2000)) {
-        if (c != ' ') style += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-      }
-      if (style.find("display:none") != std::string::npos) return true;
+      if (View(attributes[0]) == name) return true;
     }
     return false;
   }
 
   static int GapOf(std::string_view name, const xmlChar** attributes) {
-    if (name == "p") {
-      // Word's paragraphs have no margins.
-      for (; attributes != nullptr && *attributes != nullptr; attributes += 2) {
-        if (View(attributes[0]) == "class" && View(attributes[1]).starts_with("Mso")) return 1;
-      }
-      return 2;
-    }
+    // Word's paragraphs have no margins.
+    if (name == "p") return Has(attributes, "class") ? 1 : 2;
     if (OneOf(name, {"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "dl", "pre"})) return 2;
     if (OneOf(name, {"div", "tr", "li", "section", "article", "header", "footer", "address", "dt", "dd",
                      "form", "center", "blockquote", "body", "main", "figure", "caption", "nav", "aside"})) {
@@ -223,7 +217,7 @@ struct Close {
 
 }  // namespace
 
-std::string HtmlToText(std::string_view html, std::size_t limit) {
+std::string HtmlToText(std::string_view html, std::size_t limit, bool* cut) {
   const std::unique_ptr<xmlParserCtxt, Close> parser(htmlNewParserCtxt());
   if (!parser) throw std::bad_alloc();
   Writer writer(limit, parser.get());
@@ -234,10 +228,12 @@ std::string HtmlToText(std::string_view html, std::size_t limit) {
   parser->sax->characters = OnText;
   parser->sax->ignorableWhitespace = OnText;
   parser->userData = &writer;
+  const std::string page = ReduceHtml(html);
   const xmlDocPtr document =
-      htmlCtxtReadMemory(parser.get(), html.data(), static_cast<int>(html.size()), nullptr, "UTF-8",
+      htmlCtxtReadMemory(parser.get(), page.data(), static_cast<int>(page.size()), nullptr, "UTF-8",
                          HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
   if (document != nullptr) xmlFreeDoc(document);
+  if (cut != nullptr && writer.stopped()) *cut = true;
   return writer.Finish();
 }
 

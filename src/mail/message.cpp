@@ -17,8 +17,10 @@ namespace {
 
 // Parts inside parts; GMime itself stops at 1024.
 constexpr int kMaxDepth = 50;
-// Bytes of a header that are looked at, of a part of text, and of a value that is kept.
+// Bytes of a header that are looked at, of HTML in all parts, and of a value that is kept.
 constexpr std::size_t kMaxHeader = 64 << 10;
+// Of one header of addresses, and of all.
+constexpr std::size_t kMaxAddressHeader = 8 << 10, kMaxAddressHeaders = 64 << 10;
 constexpr std::size_t kMaxHtml = 4 << 20;
 constexpr std::size_t kMaxValue = 1000;
 constexpr std::size_t kMaxName = 255;  // bytes, of a file, person or type
@@ -93,6 +95,50 @@ void CheckBounds(std::string_view bytes) {
       if (++headers > kMaxHeaders) throw Unreadable("The message has too many headers.");
     }
   }
+}
+
+bool IsOfAddresses(std::string_view header) {
+  const std::string_view name = text::Trim(header.substr(0, header.find(':')));
+  for (const char* known : {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"}) {
+    if (EqualsIgnoringCase(name, known)) return true;
+  }
+  return false;
+}
+
+// The message with what is too long of its headers left out. GMime reads those of addresses, also of messages
+// inside the message, when it meets them, and needs a time that grows with the square of their length.
+std::string ShortenHeaders(std::string_view bytes) {
+  std::string shortened;
+  std::size_t addresses = 0, room = 0;
+  int paragraphs = 2;  // as above
+  bool in_header = false, top = true, of_addresses = false;
+  for (std::size_t start = 0; start < bytes.size();) {
+    const std::size_t end = std::min(bytes.find('\n', start), bytes.size());
+    const std::string_view line = bytes.substr(start, end - start);
+    start = end + 1;
+    const bool empty = line.empty() || line == "\r";
+    const bool goes_on = !empty && (line.front() == ' ' || line.front() == '\t');
+    if (line.starts_with("--")) {
+      paragraphs = 2;
+    } else if (empty) {
+      if (paragraphs > 0) --paragraphs;
+      top = false;
+    }
+    if (!goes_on) {
+      of_addresses = paragraphs > 0 && IsOfAddresses(line.substr(0, 200));
+      in_header = !empty && (top || of_addresses);
+      room = of_addresses ? std::min(kMaxAddressHeader, kMaxAddressHeaders - addresses) : kMaxHeader;
+      // The name says what it was.
+      if (of_addresses) room = std::max(room, line.find(':') + 1);
+    }
+    const std::size_t kept = in_header ? std::min(room, line.size()) : line.size();
+    if (in_header) room -= kept;
+    if (of_addresses) addresses = std::min(kMaxAddressHeaders, addresses + kept);
+    if (kept == 0 && !line.empty()) continue;
+    shortened += line.substr(0, kept);
+    if (end < bytes.size()) shortened += '\n';
+  }
+  return shortened;
 }
 
 // --- headers ---
@@ -394,15 +440,16 @@ class Body {
   std::string Shown(GMimeObject* part) {
     std::string bytes = Decoded(part);
     const bool html = IsType(part, "text", "html");
-    const std::size_t most = html ? kMaxHtml : kMaxText;
+    const std::size_t most = html ? kMaxHtml - html_ : kMaxText;
     if (bytes.size() > most) {
       bytes.resize(most);
       message_.is_cut = true;
     }
+    if (html) html_ += bytes.size();
     std::string label = Parameter(part, "charset");
     if (label.empty() && html) label = MetaCharset(bytes);
     std::string text = Clean(ToUtf8(bytes, label));
-    if (html) return HtmlToText(text, kMaxText);
+    if (html) return HtmlToText(text, kMaxText, &message_.is_cut);
     if (EqualsIgnoringCase(Parameter(part, "format"), "flowed"))
       text = Unflow(text, EqualsIgnoringCase(Parameter(part, "delsp"), "yes"));
     return text;
@@ -421,6 +468,7 @@ class Body {
 
   Message& message_;
   std::string files_;
+  std::size_t html_ = 0;  // bytes read of all parts
 };
 
 // Mail that nobody wrote, to be answered by nobody.
@@ -452,7 +500,8 @@ Message Parse(std::string_view bytes) {
   if (bytes.starts_with("From ")) bytes.remove_prefix(std::min(bytes.find('\n'), bytes.size() - 1) + 1);
   CheckBounds(bytes);
 
-  const Object<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size()));
+  const std::string shortened = ShortenHeaders(bytes);
+  const Object<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(shortened.data(), shortened.size()));
   const Object<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
   const Object<GMimeMessage> parsed(g_mime_parser_construct_message(parser.get(), Headers::Options()));
   if (!parsed) throw Unreadable("It has no headers.");

@@ -148,6 +148,24 @@ TEST(Mail, LargeAndDeep) {
   EXPECT_EQ(message.attachments_left_out, 60);
 }
 
+TEST(Mail, LongHeadersAreReadInTime) {
+  std::string words, addresses;
+  for (int i = 0; i < 300000; ++i) words += i % 1000 == 0 ? "x,\n " : "x, ";
+  for (int i = 0; i < 50; ++i) addresses += "a" + std::to_string(i) + "@b.example, ";
+  Message message =
+      Parse("From: a@b.example\nTo: " + addresses + words + "\nSubject: S\n\nTo: read\n what follows\n");
+  EXPECT_EQ(message.to.size(), kMaxAddresses);
+  EXPECT_EQ(message.subject, "S");
+  EXPECT_EQ(message.text, "To: read\n what follows");
+  // Of a message inside the message, and in many headers.
+  std::string many =
+      "From: a@b.example\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n";
+  for (int i = 0; i < 100; ++i) many += "To: " + words.substr(0, 30000) + "\n";
+  message = Parse(many + "Subject: Inner\n\nInner\n--b--\n");
+  ASSERT_EQ(message.attachments.size(), 1U);
+  EXPECT_EQ(message.attachments[0].name, "Inner");
+}
+
 TEST(Mail, Hash) {
   const std::string body = "From: a@b.example\nDate: Mon, 2 Feb 2026 14:20:00 +0300\n\nHi\n";
   // What a relay adds doesn't count.
@@ -225,10 +243,34 @@ TEST(Html, Text) {
       {"<pre>a  b\n c</pre>", "a  b\n c\n"},
       {"<a><b><i>unclosed", "unclosed\n"},
       {"</div></p>a</b>", "a\n"},
+      {"a <b title='>' class=x>b</b> < c <3", "a b < c <3\n"},
+      {"a<b hidden>b<b>c</b>d</b>e<i style=display:none>f</i></i>g", "aeg\n"},
+      {"<SCRIPT>if (a<b && c == \"</x>\") d();</SCRIPT>a<style>b", "a\n"},
+      {"a<!-- <p -- > --><!-->b<!--[if !mso]><!-->c<!--<![endif]-->d", "abcd\n"},
+      {"<p/class='MsoNormal'>a<p CLASS=MsoNormal>b", "a\nb\n"},
+      {"<a href=\"x>y", ""},
       {"<p class=MsoNormal>a</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>b</p>", "a\n\nb\n"},
   };
   for (const Case& c : cases) EXPECT_EQ(HtmlToText(c.html, 1000), c.text) << c.html;
   EXPECT_LT(HtmlToText("<p>" + std::string(100000, 'x'), 1000).size(), 100001U);
+}
+
+TEST(Html, IsReadInTimeWhateverItHolds) {
+  const auto repeat = [](const char* text, int times) {
+    std::string result;
+    for (int i = 0; i < times; ++i) result += text;
+    return result;
+  };
+  std::string attributes = "<p";
+  for (int i = 0; i < 300000; ++i) attributes += " a" + std::to_string(i);
+  EXPECT_EQ(HtmlToText(attributes + ">a", 1000), "a\n");
+  EXPECT_EQ(HtmlToText("<<b>" + attributes.substr(1), 1000).substr(0, 9), "<p a0 a1 ");
+  EXPECT_EQ(HtmlToText(repeat("<b>", 300000) + repeat("</i>", 300000) + "a", 1000), "a\n");
+  bool cut = false;
+  EXPECT_EQ(HtmlToText("a" + repeat("<table><tr><td>", 100) + "b", 1000, &cut), "a\n\nb\n");
+  EXPECT_FALSE(cut);
+  EXPECT_EQ(HtmlToText("a" + repeat("<table><tr><td>", 100000) + repeat("</p>", 500000), 1000, &cut), "a\n");
+  EXPECT_TRUE(cut);
 }
 
 TEST(Quote, Split) {
