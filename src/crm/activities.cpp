@@ -38,8 +38,8 @@ const pg::Statement<pg::Uuid, pg::Uuid> kLockLeadOf{
 // As the foreign key will; $1 may have been merged away while this waited for the lock.
 const pg::Statement<pg::Uuid, pg::Uuid> kMergedInto{
     "activities.merged_into",
-    "SELECT merged_into_id, erased_at IS NOT NULL FROM kvcrm.leads WHERE id = $1 AND organization_id = $2"
-    " FOR KEY SHARE"};
+    "SELECT merged_into_id, erased_at IS NOT NULL, assigned_to FROM kvcrm.leads WHERE id = $1 AND "
+    "organization_id = $2 FOR KEY SHARE"};
 
 const pg::Statement<pg::Uuid, pg::Uuid> kErased{
     "activities.erased",
@@ -126,18 +126,27 @@ void RequireNotErased(const pg::Row& row, const AttrNumber* at) {
     RaiseErased();
 }
 
+bool SeesLead(const pg::Uuid& organization, const OptionalUuid& assignee) {
+  return crm::CurrentUser() && crm::SeesLead(crm::CallerIn(organization), assignee);
+}
+
 // An activity of a lead that was merged away goes to the survivor: whoever logs it may have found the lead
-// before the merge. Whether the survivor is visible is for row-level security to say, which comes after.
-void GoToSurvivor(pg::Row& row, const AttrNumber* at) {
+// before the merge. Whether the survivor is visible is for row-level security to say, which comes after; so
+// is an erased lead that the acting user doesn't see, else it would be told from one that is not there.
+void GoToSurvivor(pg::Row& row, const AttrNumber* at, Relation table) {
   if (row.IsNull(at[kLead]) || row.IsNull(at[kOrganization])) return;
   const auto organization = row.Get<pg::Uuid>(at[kOrganization]);
+  const bool checked = pg::RowSecurityBinds(table);
   OptionalUuid survivor;
   {
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
     for (OptionalUuid lead = row.Get<pg::Uuid>(at[kLead]); lead; pg::CheckForInterrupts()) {
       const pg::Rows rows = kMergedInto.Latest(*lead, organization);
-      if (!rows.empty() && rows.Get<bool>(0, 1)) RaiseErased();
+      if (!rows.empty() && rows.Get<bool>(0, 1)) {
+        if (!checked || SeesLead(organization, rows.Get<OptionalUuid>(0, 2))) RaiseErased();
+        return;
+      }
       lead = rows.empty() ? OptionalUuid{} : rows.Get<OptionalUuid>(0, 0);
       if (lead) survivor = lead;
     }
@@ -172,7 +181,7 @@ KVCRM_FUNCTION(lead_activities_before) {
   } else if (const OptionalUuid user = crm::CurrentUser(); user) {
     row.Set(at[kCreatedBy], user);
   }
-  if (!old) GoToSurvivor(row, at);
+  if (!old) GoToSurvivor(row, at, call.table());
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "activity");
   if (!old || crm::Changed(row, *old, at[kMetadata])) crm::NormalizeObject(row, at[kMetadata], "activity");
   const bool assigned = old ? crm::Changed(row, *old, at[kAssignee]) : !row.IsNull(at[kAssignee]);

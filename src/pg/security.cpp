@@ -69,6 +69,10 @@ bool CallerIsTrusted() {
   return role == ExtensionOwner() || RoleBypassesRls(role);
 }
 
+bool RowSecurityBinds(Relation table) {
+  return Call([&] { return check_enable_rls(RelationGetRelid(table), InvalidOid, true) == RLS_ENABLED; });
+}
+
 AsOwner::AsOwner(SearchPath path) {
   const Oid owner = ExtensionOwner();
   GetUserIdAndSecContext(&user_, &security_context_);

@@ -15,6 +15,10 @@ Oid CallerRole();
 // Whether the caller may act without naming a user: a superuser, the owner, or a role with BYPASSRLS.
 bool CallerIsTrusted();
 
+// Whether policies of the table bind what is just being done: not for its owner, nor inside a definer
+// function.
+bool RowSecurityBinds(Relation table);
+
 // Switches to the owner for as long as it lives. SECURITY INVOKER code (triggers, policy functions) needs it
 // to read and write tables that the caller has no rights on. kPin also fixes search_path, for the policy
 // functions, which have no SET clause of their own.
