@@ -304,6 +304,65 @@ const Finder kLog{"consistency.log",
                   " UNION ALL " UNLOGGED("member", "organization_members") " UNION ALL " UNLOGGED("role", "roles"),
                   pg::Plan::kCustom};
 
+// clang-format off
+// That of a value, among what the log ever said its column became: entries of two transactions at one moment have no
+// order that is known here. A column that the log never mentions has been null since the row was created. Not looked at:
+// phones, which refresh_derived() rewrites without a word, and what of an erased lead the log doesn't tell any more.
+#define LOGGED(column) \
+  ", array_agg(g.changes #> '{" column ",new}') FILTER (WHERE g.changes ? '" column "') AS \"" column "\""
+#define LOGGED_TIME(column) \
+  ", array_agg(coalesce((g.changes #>> '{" column ",new}')::timestamptz, '-infinity'))" \
+  "   FILTER (WHERE g.changes ? '" column "') AS \"" column "\""
+#define UNTOLD_AS(column, value, null) \
+  ", CASE WHEN NOT coalesce(coalesce(" value ", " null ") = ANY (h.\"" column "\"), t.\"" column "\" IS NULL)" \
+  " THEN '" column "' END"
+#define UNTOLD(column) UNTOLD_AS(column, "to_jsonb(t.\"" column "\")", "'null'")
+#define UNTOLD_ARRAY(column) UNTOLD_AS(column, "to_jsonb(t.\"" column "\"::text)", "'null'")
+#define UNTOLD_TIME(column) UNTOLD_AS(column, "t.\"" column "\"", "'-infinity'")
+#define UNTOLD_VALUES(entity, table, logged, untold, condition) \
+  "SELECT '" entity "', d.id, 'the log does not tell of ' || d.columns FROM (SELECT t.id, concat_ws(', '" untold \
+  ") AS columns FROM kvcrm." table " t JOIN (SELECT g.entity_id" logged " FROM kvcrm.activity_logs g" \
+  "   WHERE g.organization_id = $1 AND g.entity_type = '" entity "' GROUP BY g.entity_id) h ON h.entity_id = t.id" \
+  " WHERE t.organization_id = $1" condition ") d WHERE d.columns <> ''"
+#define OF_NO_ERASED_LEAD \
+  " AND NOT EXISTS (SELECT FROM kvcrm.leads e WHERE e.id = t.lead_id AND e.organization_id = $1" \
+  "   AND e.erased_at IS NOT NULL)"
+#define COLUMNS_OF_LEADS(told, time) told("name") told("email") told("company") told("position") told("inn") \
+  told("source") told("stage_id") told("assigned_to") told("estimated_value") told("currency") \
+  told("custom_fields") told("lost_reason") told("converted_to_customer_id") told("merged_into_id") \
+  told("legal_hold") time("converted_at") time("deleted_at")
+#define COLUMNS_OF_ACTIVITIES(told, time) told("lead_id") told("type") told("title") told("description") \
+  told("assigned_to") told("metadata") time("due_date") time("completed_at")
+#define COLUMNS_OF_CUSTOMERS(told, time) told("name") told("company") told("inn") told("email") told("notes") \
+  told("custom_fields") told("owner_user_id") told("source_lead_id") time("deleted_at")
+#define COLUMNS_OF_CONTACTS(told) told("customer_id") told("name") told("email") told("position") told("is_primary")
+#define COLUMNS_OF_QUOTES(told, time) told("customer_id") told("lead_id") told("number") told("title") told("amount") \
+  told("currency") told("status") told("custom_fields") time("sent_at") time("decided_at")
+#define COLUMNS_OF_STAGES(told) told("name") told("description") told("is_qualified") told("outcome") \
+  told("probability") told("order_index") told("color") told("rotting_days")
+#define COLUMNS_OF_MEMBERS(told) told("user_id") told("role_slug") told("team_id") told("status") \
+  told("display_name") told("email") told("assignment_capacity")
+#define COLUMNS_OF_ROLES(told, array) told("slug") told("name") array("permissions")
+
+const Finder kLogValues{
+    "consistency.log_values",
+    UNTOLD_VALUES("lead", "leads", COLUMNS_OF_LEADS(LOGGED, LOGGED_TIME), COLUMNS_OF_LEADS(UNTOLD, UNTOLD_TIME),
+                  " AND t.erased_at IS NULL") " UNION ALL "
+    UNTOLD_VALUES("activity", "lead_activities", COLUMNS_OF_ACTIVITIES(LOGGED, LOGGED_TIME),
+                  COLUMNS_OF_ACTIVITIES(UNTOLD, UNTOLD_TIME), OF_NO_ERASED_LEAD) " UNION ALL "
+    UNTOLD_VALUES("customer", "customers", COLUMNS_OF_CUSTOMERS(LOGGED, LOGGED_TIME),
+                  COLUMNS_OF_CUSTOMERS(UNTOLD, UNTOLD_TIME), "") " UNION ALL "
+    UNTOLD_VALUES("contact", "customer_contacts", COLUMNS_OF_CONTACTS(LOGGED), COLUMNS_OF_CONTACTS(UNTOLD), "")
+    " UNION ALL "
+    UNTOLD_VALUES("quote", "quotes", COLUMNS_OF_QUOTES(LOGGED, LOGGED_TIME), COLUMNS_OF_QUOTES(UNTOLD, UNTOLD_TIME),
+                  OF_NO_ERASED_LEAD) " UNION ALL "
+    UNTOLD_VALUES("stage", "lead_stages", COLUMNS_OF_STAGES(LOGGED), COLUMNS_OF_STAGES(UNTOLD), "") " UNION ALL "
+    UNTOLD_VALUES("member", "organization_members", COLUMNS_OF_MEMBERS(LOGGED), COLUMNS_OF_MEMBERS(UNTOLD), "")
+    " UNION ALL "
+    UNTOLD_VALUES("role", "roles", COLUMNS_OF_ROLES(LOGGED, LOGGED), COLUMNS_OF_ROLES(UNTOLD, UNTOLD_ARRAY), ""),
+    pg::Plan::kCustom};
+// clang-format on
+
 // What foreign keys hold, unless data was loaded without them.
 #define DANGLING(entity, table, column, target)                                                          \
   "SELECT '" entity "', t.id, '" column " refers to nothing' FROM kvcrm." table                          \
@@ -497,6 +556,7 @@ const Invariant kInvariants[] = {
      "Who owns an INN, e-mail or phone, or stands in line for it, is a live customer that has it or got it "
      "from "
      "a lead."},
+    {"score", "score of a lead is the sum of the scoring rules that apply."},
     {"custom_fields", "custom_fields are an object whose values fit their definitions.", &kCustomFields},
     {"status", "status of a lead follows its stage and its conversion.", &kStatus},
     {"qualified_at", "A lead that is converted or in a qualified stage has qualified_at.", &kQualifiedAt},
@@ -524,6 +584,7 @@ const Invariant kInvariants[] = {
     {"open_stage", "An organization has an open stage.", &kOpenStage},
     {"roles", "Roles have permissions that there are.", &kRoles},
     {"log", "The log tells of each row that it was created.", &kLog},
+    {"log_values", "Each value that a row has the log has told of.", &kLogValues},
     {"feed", "Consumers of the event feed are at an entry of the log; none is of an epoch to come.", &kFeed},
     {"references", "Whatever a row refers to is there, in its organization.", &kReferences},
 };
