@@ -220,6 +220,12 @@ void LockOut(FieldEntity entity) {
   if (entity == FieldEntity::kQuote) kLockQuotes();
 }
 
+// Every backend reads the definitions anew once the change is committed, this one at once.
+void Announce(Oid table) {
+  pg::Call([table] { CacheInvalidateRelcacheByRelid(table); });
+  Forget({}, table);
+}
+
 // Rows that would not fit the definition any more.
 std::int64_t CountMisfits(FieldEntity entity, const pg::Uuid& organization, const std::string& key,
                           const std::string& type, const std::vector<std::string>& options) {
@@ -470,16 +476,15 @@ KVCRM_FUNCTION(custom_field_definitions_before) {
           .Column(changed(kType) ? "type" : "options");
     }
   }
+  // The same statement may write values next, before any trigger after it.
+  Announce(RelationGetRelid(call.table()));
   return call.Proceed(row);
 }
 
-// Trigger after each row of custom_field_definitions, while a dump is restored too: every backend reads the
-// definitions anew once the change is committed, this one at once.
+// Trigger after each row of custom_field_definitions, while a dump is restored too.
 KVCRM_TIMELESS_FUNCTION(custom_field_definitions_after) {
   const pg::TriggerCall call(args);
-  const Oid table = RelationGetRelid(call.table());
-  pg::Call([table] { CacheInvalidateRelcacheByRelid(table); });
-  Forget({}, table);
+  Announce(RelationGetRelid(call.table()));
   return call.Done();
 }
 

@@ -294,6 +294,15 @@ SELECT is((SELECT array_agg(options::text ORDER BY key) FROM kvcrm.custom_field_
 SELECT throws_ok($$ INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, options) VALUES (test.id('b'), 'quote', 'none', 'select', ARRAY[NULL]::text[]) $$,
     '23514', NULL, 'a select of nothing but nulls has no options');
 
+-- --- a definition and values in one statement ---
+
+SELECT throws_ok(format($$ WITH d AS (%s RETURNING organization_id) INSERT INTO kvcrm.leads (organization_id, name, custom_fields) SELECT organization_id, 'At once', '{"at_once": "five"}' FROM d $$, definition), '23514', 'lead custom_fields don''t fit their definitions', 'a lead goes by what the same statement has just done: ' || definition)
+  FROM unnest(ARRAY['INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) VALUES (test.id(''b''), ''lead'', ''at_once'', ''number'')',
+                    'INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type, required) VALUES (test.id(''b''), ''lead'', ''another'', ''number'', true)']) AS definition;
+SELECT lives_ok($$ INSERT INTO kvcrm.leads (organization_id, name, custom_fields) VALUES (test.id('b'), 'At once', '{"at_once": "five"}') $$, 'what was undone binds nobody');
+SELECT throws_ok($$ WITH l AS (INSERT INTO kvcrm.leads (organization_id, name, custom_fields) VALUES (test.id('b'), 'At once', '{"at_once": "six"}') RETURNING organization_id)
+    INSERT INTO kvcrm.custom_field_definitions (organization_id, entity, key, type) SELECT organization_id, 'lead', 'at_once', 'number' FROM l $$, '23514', 'values in use don''t fit the definition', 'nor does a definition come too late');
+
 -- --- export ---
 
 SELECT test.keep('export', id) FROM kvcrm.create_organization('Export', 'en', owner_id => test.id('stranger'));
