@@ -49,9 +49,11 @@ CREATE POLICY customers_select ON kvcrm.customers FOR SELECT
 DROP POLICY IF EXISTS customers_insert ON kvcrm.customers;
 CREATE POLICY customers_insert ON kvcrm.customers FOR INSERT
     WITH CHECK (organization_id = ANY (kvcrm.policy_organizations('customers:create')));
+-- As with leads: nobody changes what they don't see.
 DROP POLICY IF EXISTS customers_update ON kvcrm.customers;
 CREATE POLICY customers_update ON kvcrm.customers FOR UPDATE
-    USING (organization_id = ANY (kvcrm.policy_organizations('customers:update')));
+    USING (organization_id = ANY (kvcrm.policy_organizations('customers:update'))
+        AND organization_id = ANY (kvcrm.policy_organizations('customers:read')));
 
 ALTER TABLE kvcrm.customer_contacts ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS customer_contacts_select ON kvcrm.customer_contacts;
@@ -62,7 +64,8 @@ CREATE POLICY customer_contacts_insert ON kvcrm.customer_contacts FOR INSERT
     WITH CHECK (organization_id = ANY (kvcrm.policy_organizations('customers:create')));
 DROP POLICY IF EXISTS customer_contacts_update ON kvcrm.customer_contacts;
 CREATE POLICY customer_contacts_update ON kvcrm.customer_contacts FOR UPDATE
-    USING (organization_id = ANY (kvcrm.policy_organizations('customers:update')));
+    USING (organization_id = ANY (kvcrm.policy_organizations('customers:update'))
+        AND organization_id = ANY (kvcrm.policy_organizations('customers:read')));
 
 ALTER TABLE kvcrm.customer_identities ENABLE ROW LEVEL SECURITY;
 

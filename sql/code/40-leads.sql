@@ -34,12 +34,19 @@ DROP POLICY IF EXISTS leads_insert ON kvcrm.leads;
 CREATE POLICY leads_insert ON kvcrm.leads FOR INSERT
     WITH CHECK (organization_id = ANY (kvcrm.policy_organizations('leads:create')));
 DROP POLICY IF EXISTS leads_update ON kvcrm.leads;
+-- Nobody changes a lead that they don't see: an UPDATE that reads no column, for want of WHERE and RETURNING, isn't asked
+-- for the policy above.
 CREATE POLICY leads_update ON kvcrm.leads FOR UPDATE
-    USING (organization_id = ANY (kvcrm.policy_organizations('leads:update'))
-        OR (assigned_to = kvcrm.policy_user() AND organization_id = ANY (kvcrm.policy_organizations('leads:update_own')))
-        OR (organization_id = ANY (kvcrm.policy_organizations('leads:update_team'))
-            AND assigned_to = ANY (kvcrm.policy_teammates('leads:update_team'))
-            AND kvcrm.policy_team(organization_id, assigned_to, 'leads:update_team')));
+    USING ((organization_id = ANY (kvcrm.policy_organizations('leads:update'))
+            OR (assigned_to = kvcrm.policy_user() AND organization_id = ANY (kvcrm.policy_organizations('leads:update_own')))
+            OR (organization_id = ANY (kvcrm.policy_organizations('leads:update_team'))
+                AND assigned_to = ANY (kvcrm.policy_teammates('leads:update_team'))
+                AND kvcrm.policy_team(organization_id, assigned_to, 'leads:update_team')))
+        AND (organization_id = ANY (kvcrm.policy_organizations('leads:read_all'))
+            OR (assigned_to = kvcrm.policy_user() AND organization_id = ANY (kvcrm.policy_organizations('leads:read_own')))
+            OR (organization_id = ANY (kvcrm.policy_organizations('leads:read_team'))
+                AND assigned_to = ANY (kvcrm.policy_teammates('leads:read_team'))
+                AND kvcrm.policy_team(organization_id, assigned_to, 'leads:read_team'))));
 
 ALTER TABLE kvcrm.lead_fingerprints ENABLE ROW LEVEL SECURITY;
 

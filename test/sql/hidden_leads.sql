@@ -1,5 +1,5 @@
 -- A lead that the caller doesn't see is answered like one that isn't there, whatever has become of it: by every function
--- that takes an id, and by every table that a lead can be named to.
+-- that takes an id, and by every table that a lead can be named to; and no statement changes it.
 BEGIN;
 SELECT no_plan();
 \set api kvcrm_hidden_leads_api
@@ -84,6 +84,11 @@ SELECT is(string_agg(DISTINCT format('%s, %s: %s; not there: %s', who, state, to
  WHERE told <> not_there;
 -- With one's own lead they do work: the answers above are not all about something else.
 SELECT cmp_ok(count(*), '>', 60::bigint, 'many do something with a lead that one sees') FROM t.calls c WHERE t.answer(c.who, format(c.call, t.id(c.who || '_1')), t.id(c.who || '_1')) LIKE '1 rows%';
+
+-- An UPDATE without WHERE and RETURNING reads no column, and PostgreSQL doesn't ask it for what one may read.
+SELECT is(t.try('blinkered', statement), rows, statement || ' writes nothing that is hidden')
+  FROM (VALUES ('UPDATE kvcrm.leads SET source = ''x''', '2'), ('UPDATE kvcrm.leads SET assigned_to = t.id(''blinkered'')', '2'), ('UPDATE kvcrm.lead_activities SET title = ''x''', '0'), ('UPDATE kvcrm.quotes SET title = ''x''', '0'),
+               ('UPDATE kvcrm.customers SET notes = ''x''', '0'), ('UPDATE kvcrm.customer_contacts SET name = ''x''', '0')) AS v (statement, rows);
 
 -- Whoever sees the lead is told.
 SELECT is(t.message('far', format('INSERT INTO kvcrm.lead_activities (organization_id, lead_id, type, title) VALUES (%L, %L, ''note'', ''x'')', t.id('north'), t.id(lead))), '23514 | the lead was erased |  | Nothing more is written about it.', lead || ': nothing is written about an erased lead that one sees')

@@ -142,7 +142,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA test TO kvcrm_test_client;
 
 CREATE PROCEDURE test.compare(who uuid, org uuid) LANGUAGE plpgsql AS $$
 DECLARE
-    visible uuid[]; alive uuid[]; writable uuid[]; everything uuid[]; stage record; lead record; customer uuid; n bigint; may_assign boolean;
+    visible uuid[]; alive uuid[]; writable uuid[]; everything uuid[]; stage record; lead record; customer uuid; n bigint; written bigint; may_assign boolean;
     page int := 1 + floor(random() * 30)::int; sort text := test.one('{newest,oldest,updated,name,score,value,rank}'::text[]);
     first_stage uuid := (SELECT s.stage_id FROM test.leads s WHERE s.organization_id = org LIMIT 1);
 BEGIN
@@ -197,6 +197,15 @@ BEGIN
         SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO writable FROM written;
         RAISE EXCEPTION USING ERRCODE = 'KVUND';
     EXCEPTION WHEN SQLSTATE 'KVUND' THEN NULL; END;
+    -- One that reads no column is held by the policy for UPDATE alone. All organizations', and none of their leads has a source.
+    BEGIN
+        UPDATE kvcrm.leads SET source = NULL;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        UPDATE kvcrm.leads SET source = source;
+        GET DIAGNOSTICS written = ROW_COUNT;
+        RAISE EXCEPTION USING ERRCODE = 'KVUND';
+    EXCEPTION WHEN SQLSTATE 'KVUND' THEN NULL; END;
+    INSERT INTO test.cases VALUES ('update', who, org, '', written, n);
     SELECT coalesce(array_agg(l.id ORDER BY l.id), '{}') INTO writable FROM test.leads l WHERE l.subject = ANY (writable);
     INSERT INTO test.cases VALUES ('move', who, org, '', writable::text,
         test.ids_of(format('SELECT lead_id FROM kvcrm.bulk_move(%L, $2, NULL, $1) WHERE ok OR error_code NOT IN (''42501'', ''PT404'')', everything), org, first_stage)::text);
