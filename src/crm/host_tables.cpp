@@ -10,6 +10,8 @@
 
 extern "C" {
 #include "commands/trigger.h"
+#include "utils/acl.h"
+#include "utils/rls.h"
 }
 
 namespace kvcrm::crm {
@@ -88,9 +90,11 @@ bool IsCollision(int sqlstate) {
                               : "They are written as the owner of the table, with search_path pg_catalog.");
 }
 
-std::string Describe(const ErrorData& data) {
+// DETAIL of a constraint shows the row, to the owner of the table.
+std::string Describe(const LeadReference& reference, const ErrorData& data) {
   std::string text = data.message != nullptr ? data.message : "unknown error";
-  if (data.detail != nullptr && data.detail[0] != '\0') text += std::string(" (") + data.detail + ")";
+  if (data.detail != nullptr && data.detail[0] != '\0' && MayReadRows(reference))
+    text += std::string(" (") + data.detail + ")";
   return text;
 }
 
@@ -134,7 +138,7 @@ auto WriteTable(const LeadReference& reference, const Write& write) {
     return result;
   } catch (const pg::Error& error) {
     if (ConcernsAll(error.sqlstate()) || IsCollision(error.sqlstate())) throw;
-    RaiseRefused(reference, error.sqlstate(), Describe(error.data()));
+    RaiseRefused(reference, error.sqlstate(), Describe(reference, error.data()));
   }
 }
 
@@ -306,6 +310,15 @@ std::vector<LeadReference> ReferencesTo(const char* referenced) {
 
 }  // namespace
 
+bool MayReadRows(const LeadReference& reference) {
+  if (reference.is_ours) return true;
+  const Oid role = pg::CallerRole();
+  return pg::Call([&] {
+    return pg_class_aclcheck(reference.table, role, ACL_SELECT) == ACLCHECK_OK &&
+           check_enable_rls(reference.table, role, true) != RLS_ENABLED;
+  });
+}
+
 std::vector<LeadReference> LeadReferences() { return ReferencesTo("kvcrm.leads"); }
 
 std::vector<std::string> HostRows(const char* table, const pg::Uuid& organization, const pg::Uuid& id,
@@ -313,18 +326,22 @@ std::vector<std::string> HostRows(const char* table, const pg::Uuid& organizatio
   std::vector<std::string> found;
   for (const LeadReference& reference : ReferencesTo(table)) {
     if (reference.is_ours) continue;
+    const bool told = MayReadRows(reference);
     const std::string text = "SELECT " + KeyOf(reference) + "::pg_catalog.text FROM " + reference.target +
                              " AS t WHERE " + OfLead(reference) + " LIMIT $3";
     try {
       const Authorized::Suspended suspended;
       const pg::AsTableOwner owner(reference.owner);
       const pg::Rows rows = pg::ExecuteOnce(text, organization, id, limit);
-      for (std::uint64_t i = 0; i < rows.size(); ++i)
-        found.push_back("row " + rows.Get<std::string>(i, 0) + " of " + reference.label);
+      for (std::uint64_t i = 0; i < rows.size(); ++i) {
+        found.push_back(told ? "row " + rows.Get<std::string>(i, 0) + " of " + reference.label
+                             : "a row of " + reference.label);
+        if (!told) break;
+      }
     } catch (const pg::Error& error) {
       if (ConcernsAll(error.sqlstate())) throw;
       throw Error(error.sqlstate(), "rows of table " + reference.label + " can't be read")
-          .Detail(Describe(error.data()))
+          .Detail(Describe(reference, error.data()))
           .Hint("They are read as the owner of the table, with search_path pg_catalog.");
     }
   }

@@ -41,8 +41,13 @@ struct LeadReference {
 // that merging handles by rules of their own (lead_stage_history, duplicate_pairs); in order of their names.
 std::vector<LeadReference> LeadReferences();
 
+// Whether the caller may be told what is in rows of the table, their keys included: one of ours, or one that
+// the caller's role could read all of.
+bool MayReadRows(const LeadReference& reference);
+
 // At most `limit` rows of each of the host's tables that refer to a row of ours by foreign key, as a person
-// reads them. `table` is the one of ours: schema.table.
+// reads them; of a table that the caller may not read, that there are some. `table` is the one of ours:
+// schema.table.
 std::vector<std::string> HostRows(const char* table, const pg::Uuid& organization, const pg::Uuid& id,
                                   std::int32_t limit);
 

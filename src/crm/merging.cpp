@@ -458,8 +458,11 @@ std::string TableEntry(const crm::LeadReference& reference, const pg::Uuid& lead
          ", \"rows\": " + rows.moved_rows + ", \"left\": " + rows.left_rows + "}";
 }
 
+std::string LeftLine(const std::string& table, std::int32_t count) {
+  return std::to_string(count) + (count == 1 ? " row of " : " rows of ") + table;
+}
 std::string LeftLine(const std::string& table, std::int32_t count, const std::string& rows) {
-  return std::to_string(count) + (count == 1 ? " row of " : " rows of ") + table + ": " + rows;
+  return LeftLine(table, count) + ": " + rows;
 }
 
 // Does it, and tells in `result` as far as it came.
@@ -507,7 +510,11 @@ void MergeLeads(crm::Merge& merge, crm::MergeResult& result) {
       const crm::MovedRows rows = crm::MoveRows(reference, home, duplicate, survivor);
       if (rows.moved + rows.left == 0) continue;
       tables += (tables.empty() ? "" : ", ") + TableEntry(reference, duplicate, rows);
-      if (rows.left > 0) result.left.push_back(LeftLine(reference.label, rows.left, rows.left_rows));
+      if (rows.left > 0) {
+        result.left.push_back(crm::MayReadRows(reference)
+                                  ? LeftLine(reference.label, rows.left, rows.left_rows)
+                                  : LeftLine(reference.label, rows.left));
+      }
     }
   }
   result.tables = "[" + tables + "]";
@@ -598,9 +605,9 @@ class Left {
   void Rows(const std::string& table, std::int32_t count, const std::string& rows) {
     Add(LeftLine(table, count, rows), "{\"table\": " + pg::QuoteJson(table) + ", \"rows\": " + rows + "}");
   }
-  void Count(const char* table, std::int32_t count) {
+  void Count(const std::string& table, std::int32_t count) {
     if (count == 0) return;
-    Add(std::to_string(count) + (count == 1 ? " row of " : " rows of ") + table,
+    Add(LeftLine(table, count),
         "{\"table\": " + pg::QuoteJson(table) + ", \"count\": " + std::to_string(count) + "}");
   }
   bool empty() const { return lines_.empty(); }
@@ -652,12 +659,20 @@ void MoveTablesBack(const Undo& undo, const std::vector<pg::Uuid>& back, Left& l
         std::find_if(references.begin(), references.end(), [&](const crm::LeadReference& candidate) {
           return candidate.label == label && candidate.column == column;
         });
+    // Rows of a table that the caller may not read are counted.
+    const bool told = reference != references.end() && crm::MayReadRows(*reference);
+    const auto leave = [&](std::int32_t how_many, const std::string& which) {
+      if (told)
+        left.Rows(label, how_many, which);
+      else
+        left.Count(label, how_many);
+    };
     if (reference == references.end() || std::find(back.begin(), back.end(), lead) == back.end()) {
-      left.Rows(label, count, rows);
+      leave(count, rows);
       continue;
     }
     const crm::MovedRows moved = crm::MoveRowsBack(*reference, home, undo.survivor.id, lead, rows, count);
-    if (moved.left > 0) left.Rows(label, moved.left, moved.left_rows);
+    if (moved.left > 0) leave(moved.left, moved.left_rows);
   }
 }
 

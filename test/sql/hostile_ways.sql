@@ -188,6 +188,29 @@ SELECT is(t.run('owner', 'SELECT kvcrm.undo_merge((SELECT max(id::text)::uuid FR
 SELECT is((SELECT string_agg(DISTINCT at_what || ': ' || who, ', ') FROM t.seen WHERE who <> 'kvcrm_ways_host'), NULL, 'as their owner again');
 SELECT is((SELECT string_agg(code || ' ' || (lead = t.id('lead_mate')), ', ' ORDER BY code) FROM t_host.plain), '1 true, 2 false', 'all rows are back');
 ROLLBACK TO merged;
+-- What is in rows of the host is told to those who could read them.
+SAVEPOINT told;
+GRANT REFERENCES (id, organization_id) ON kvcrm.customers TO kvcrm_ways_host;
+SET LOCAL ROLE kvcrm_ways_host;
+CREATE TABLE t_host.payments (customer uuid, org uuid, card text, FOREIGN KEY (customer, org) REFERENCES kvcrm.customers (id, organization_id));
+CREATE TABLE t_host.picky (lead uuid, org uuid, card text, CHECK (lead <> t.id('lead_manager')), FOREIGN KEY (lead, org) REFERENCES kvcrm.leads (id, organization_id));
+INSERT INTO t_host.picky VALUES (t.id('lead_mate'), t.id('north'), '4111');
+RESET ROLE;
+SELECT is(t.run('rep', 'SELECT kvcrm.qualify_lead(t.id(''lead_rep''))'), '1', 'a lead becomes a customer');
+INSERT INTO t_host.payments SELECT id, organization_id, '4111' FROM kvcrm.customers WHERE source_lead_id = t.id('lead_rep');
+CREATE FUNCTION t.told() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(', ', CASE WHEN t.message('rep', 'SELECT kvcrm.revert_conversion(t.id(''lead_rep''))') LIKE '%4111%' THEN 'revert' END,
+        CASE WHEN t.message('owner', 'SELECT kvcrm.merge_leads(t.id(''lead_manager''), ARRAY[t.id(''lead_mate'')])') LIKE '%4111%' THEN 'merge' END,
+        CASE WHEN t.get('owner', 'SELECT kvcrm.preview_merge(t.id(''lead_manager''), ARRAY[t.id(''lead_mate'')])') LIKE '%4111%' THEN 'preview' END) $$;
+SELECT is(t.message('rep', 'SELECT kvcrm.revert_conversion(t.id(''lead_rep''))'), '23514 | the customer that the conversion made has been used since | In the way: a row of t_host.payments refers to the customer. | Revert or undo these first, or keep the customer and create a new lead.', 'whoever can''t read a table of the host hears that a row is in the way');
+SELECT matches(t.message('owner', 'SELECT kvcrm.merge_leads(t.id(''lead_manager''), ARRAY[t.id(''lead_mate'')])'), '^23514 . rows of table t_host\.picky can''t be handed to another lead . new row for relation "picky" violates check constraint "[a-z_]*" . They', 'and which rule refuses');
+SELECT is(t.told(), '', 'but not what is in it');
+GRANT SELECT ON t_host.payments, t_host.picky TO :"api";
+SELECT is(t.told(), 'revert, merge, preview', 'whoever can read it is told');
+ALTER TABLE t_host.payments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE t_host.picky ENABLE ROW LEVEL SECURITY;
+SELECT is(t.told(), '', 'but not beyond its row-level security');
+ROLLBACK TO told;
 -- A rule can't do anything but stand in the way.
 SET LOCAL ROLE kvcrm_ways_host;
 CREATE RULE also AS ON UPDATE TO t_host.odd DO ALSO SELECT t_host.note('rule');
