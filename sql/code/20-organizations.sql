@@ -133,7 +133,7 @@ CREATE OR REPLACE FUNCTION kvcrm.suspend_member(user_id uuid, reassign_to uuid D
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'suspend_member';
 COMMENT ON FUNCTION kvcrm.suspend_member(uuid, uuid, uuid) IS
-    'Suspends a member and hands their open leads and tasks to another active member (null: to nobody) in the same transaction; withdraws an invitation not accepted yet. PT404; 22023 for a wrong reassign_to; 42501; 23514 for the last owner.';
+    'Suspends a member and hands their open leads and tasks to another active member (null: to nobody) in the same transaction; withdraws an invitation not accepted yet. reassign_to needs leads:assign besides members:update. PT404; 22023 for a wrong reassign_to; 42501; 23514 for the last owner.';
 CREATE OR REPLACE FUNCTION kvcrm.reactivate_member(user_id uuid, organization_id uuid DEFAULT NULL) RETURNS kvcrm.organization_members
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'reactivate_member';

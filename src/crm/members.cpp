@@ -437,14 +437,16 @@ KVCRM_FUNCTION(set_member_role) {
 
 // suspend_member(user_id, reassign_to, organization_id) -> organization_members. Hands the member's open
 // leads and tasks to `reassign_to` (null: to nobody) in the same transaction; withdraws an invitation not
-// accepted yet. Errors: PT404; 22023 when reassign_to is no other active member; 42501; 23514 for the last
-// owner.
+// accepted yet. Errors: PT404; 22023 when reassign_to is no other active member; 42501, also without
+// leads:assign when there is a reassign_to; 23514 for the last owner.
 KVCRM_FUNCTION(suspend_member) {
   const pg::Uuid user = args.Require<pg::Uuid>(0, "user_id");
   const OptionalUuid successor = args.Get<OptionalUuid>(1);
   pg::Session session(pg::Access::kWrite);
   const crm::Caller caller = crm::CallerInGivenOrCurrent(args.Get<OptionalUuid>(2));
   caller.Require(Permission::kMembersUpdate);
+  // Else whoever may suspend could take over leads that they don't see.
+  if (successor) caller.Require(Permission::kLeadsAssign);
   if (successor && (*successor == user || !crm::LockActiveMember(caller.organization, *successor))) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE, "reassign_to must be another active member");
   }

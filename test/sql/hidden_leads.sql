@@ -90,6 +90,12 @@ SELECT is(t.try('blinkered', statement), rows, statement || ' writes nothing tha
   FROM (VALUES ('UPDATE kvcrm.leads SET source = ''x''', '2'), ('UPDATE kvcrm.leads SET assigned_to = t.id(''blinkered'')', '2'), ('UPDATE kvcrm.lead_activities SET title = ''x''', '0'), ('UPDATE kvcrm.quotes SET title = ''x''', '0'),
                ('UPDATE kvcrm.customers SET notes = ''x''', '0'), ('UPDATE kvcrm.customer_contacts SET name = ''x''', '0')) AS v (statement, rows);
 
+-- Nor are leads handed over by suspending who has them.
+INSERT INTO kvcrm.roles (organization_id, slug, name, permissions) SELECT organization_id, 'personnel', 'Personnel', permissions || '{members:*}' FROM kvcrm.roles WHERE organization_id = t.id('north') AND slug = 'sales_team';
+INSERT INTO kvcrm.organization_members (organization_id, user_id, role_slug, status) VALUES (t.id('north'), t.id('personnel'), 'personnel', 'active');
+SELECT is(t.message('personnel', 'SELECT kvcrm.suspend_member(t.id(''mate''), t.id(''personnel''))'), '42501 | permission leads:assign is required |  | ', 'whoever suspends a member needs leads:assign to name a successor');
+SELECT is(t.try('personnel', 'SELECT kvcrm.suspend_member(t.id(''mate''))'), '1', 'but may leave the leads to nobody');
+
 -- Whoever sees the lead is told.
 SELECT is(t.message('far', format('INSERT INTO kvcrm.lead_activities (organization_id, lead_id, type, title) VALUES (%L, %L, ''note'', ''x'')', t.id('north'), t.id(lead))), '23514 | the lead was erased |  | Nothing more is written about it.', lead || ': nothing is written about an erased lead that one sees')
   FROM unnest('{hidden_erased,hidden_erased_merged}'::text[]) AS lead;
