@@ -78,26 +78,27 @@ const pg::Statement<pg::Uuid, pg::Uuid> kDeleteCreated{
     " AND l.organization_id = $2 AND w.created AND l.deleted_at IS NULL",
     pg::Plan::kCustom};
 
-// A lead may have been written several times: what it was before the first of them. A stage that was deleted
-// since is not brought back.
+// A lead may have been written several times: what it was before the first of them. Those that the import
+// created are deleted by now. A stage that was deleted since is not brought back, nor an assignee who isn't
+// active any more. The images are put together by one aggregate and not joined with each other: nothing is
+// known yet of rows that were just written, and a nested loop over as many as an import changes takes hours.
 const pg::Statement<pg::Uuid, pg::Uuid> kRestoreUpdated{
     "import_undo.restore_updated",
-    WRITTEN
-    ", first AS (SELECT DISTINCT ON (i.lead_id) i.lead_id, i.before_image AS b FROM kvcrm.lead_import_writes "
-    "i"
-    "   JOIN written w ON w.id = i.lead_id WHERE i.import_id = $1 AND i.organization_id = $2 AND NOT "
-    "w.created"
-    "   ORDER BY i.lead_id, i.version)"
-    " UPDATE kvcrm.leads l SET name = f.b ->> 'name', email = f.b ->> 'email', phone = f.b ->> 'phone',"
+    "UPDATE kvcrm.leads l SET name = f.b ->> 'name', email = f.b ->> 'email', phone = f.b ->> 'phone',"
     " company = f.b ->> 'company', \"position\" = f.b ->> 'position', inn = f.b ->> 'inn',"
     " source = f.b ->> 'source', stage_id = coalesce(s.id, l.stage_id),"
-    " assigned_to = (f.b ->> 'assigned_to')::uuid,"
+    " assigned_to = CASE WHEN f.b ->> 'assigned_to' IS NULL THEN NULL ELSE coalesce(m.user_id, l.assigned_to)"
+    " END,"
     " estimated_value = (f.b ->> 'estimated_value')::numeric, currency = f.b ->> 'currency',"
     " custom_fields = f.b -> 'custom_fields',"
     " lost_reason = CASE WHEN s.id IS NULL THEN l.lost_reason ELSE f.b ->> 'lost_reason' END"
-    " FROM first f LEFT JOIN kvcrm.lead_stages s ON s.id = (f.b ->> 'stage_id')::uuid AND s.organization_id "
-    "= $2"
-    " WHERE l.id = f.lead_id AND l.organization_id = $2",
+    " FROM (SELECT w.lead_id, (array_agg(w.before_image ORDER BY w.version))[1] AS b"
+    "   FROM kvcrm.lead_import_writes w WHERE w.import_id = $1 AND w.organization_id = $2"
+    "   AND w.lead_id IS NOT NULL GROUP BY w.lead_id) f"
+    " LEFT JOIN kvcrm.lead_stages s ON s.id = (f.b ->> 'stage_id')::uuid AND s.organization_id = $2"
+    " LEFT JOIN kvcrm.organization_members m ON m.user_id = (f.b ->> 'assigned_to')::uuid"
+    "   AND m.organization_id = $2 AND m.status = 'active'"
+    " WHERE l.id = f.lead_id AND l.organization_id = $2 AND l.deleted_at IS NULL",
     pg::Plan::kCustom};
 
 const pg::Statement<pg::Uuid, pg::Uuid, OptionalUuid> kMarkUndone{

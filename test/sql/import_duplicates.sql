@@ -150,6 +150,13 @@ SELECT throws_ok(format('SELECT test.as_user(''rep'', $q$ SELECT kvcrm.undo_impo
 SELECT is(deleted_at, NULL, 'in fact') FROM kvcrm.leads WHERE id = :'unseen';
 SELECT is(test.as_user('rep', $$ SELECT outcome FROM kvcrm.import_leads('[{"name": "Свой"}]') $$), 'created', 'who sees their own leads only');
 SELECT is(test.as_user('rep', format('SELECT undone_at IS NOT NULL FROM kvcrm.undo_import(%L)', test.last_import())), 'true', 'takes those back');
+-- Whoever had the lead before and isn't active any more doesn't get it back; the rest of it is undone.
+SELECT test.keep('was_rep''s', l.id) FROM kvcrm.create_lead('Ничей', 'was@t.ru', assigned_to => test.id('other_rep'), organization_id => test.id('a')) l;
+SELECT count(*) AS imported FROM test.import(jsonb_build_array(jsonb_build_object('email', 'was@t.ru', 'company', 'z', 'assigned_to', test.id('manager')), '{"email": "was@t.ru", "position": "y"}'), 'update') \g /dev/null
+SELECT kvcrm.suspend_member(test.id('other_rep'), organization_id => test.id('a')) IS NOT NULL AS done \g /dev/null
+SELECT is(test.undo(test.last_import()), 'true', 'an import is undone after the assignee of before was suspended');
+SELECT is(row(company, "position", assigned_to), row(NULL::text, NULL::text, test.id('manager')), 'the lead stays with whom the import named') FROM kvcrm.leads WHERE id = test.id('was_rep''s');
+SELECT kvcrm.reactivate_member(test.id('other_rep'), organization_id => test.id('a')) IS NOT NULL AS done \g /dev/null
 -- Personal data that was before.
 SELECT test.keep('touched', l.id) FROM kvcrm.create_lead('Секрет', 'secret@t.ru', organization_id => test.id('a')) l;
 SELECT count(*) AS imported FROM test.import('[{"email": "secret@t.ru", "name": "z"}]', 'update') \g /dev/null
