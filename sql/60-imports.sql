@@ -40,8 +40,9 @@ CREATE TABLE IF NOT EXISTS kvcrm.lead_import_writes (
 CREATE INDEX IF NOT EXISTS lead_import_writes_import ON kvcrm.lead_import_writes (import_id, organization_id);
 CREATE INDEX IF NOT EXISTS lead_import_writes_lead ON kvcrm.lead_import_writes (lead_id, organization_id) WHERE lead_id IS NOT NULL;
 
--- on_duplicate finds leads by INN; e-mail and phone are found by their blocking keys.
-CREATE INDEX IF NOT EXISTS leads_inn ON kvcrm.leads (organization_id, inn) WHERE inn IS NOT NULL;
+-- on_duplicate finds leads by INN, of the many that a large firm may have those without e-mail or phone; leads with
+-- either are found by its blocking keys.
+CREATE INDEX IF NOT EXISTS leads_inn ON kvcrm.leads (organization_id, inn, email_normalized, phone_e164) WHERE inn IS NOT NULL;
 
 COMMENT ON TABLE kvcrm.lead_imports IS 'One call of import_leads or import_leads_csv.';
 COMMENT ON COLUMN kvcrm.lead_imports.id IS 'Identifier, a time-ordered UUID; what undo_import takes.';

@@ -9,7 +9,7 @@ BEGIN
     FOR useless IN
         SELECT i.indexrelid FROM (VALUES
             ('activity_logs_feed', 'CREATE INDEX activity_logs_feed ON kvcrm.activity_logs USING btree (organization_id, feed_epoch, tx, id)'),
-            ('leads_inn', 'CREATE INDEX leads_inn ON kvcrm.leads USING btree (organization_id, inn) WHERE (inn IS NOT NULL)')) AS v (name, definition)
+            ('leads_inn', 'CREATE INDEX leads_inn ON kvcrm.leads USING btree (organization_id, inn, email_normalized, phone_e164) WHERE (inn IS NOT NULL)')) AS v (name, definition)
           JOIN pg_catalog.pg_class c ON c.relnamespace = 'kvcrm'::pg_catalog.regnamespace AND c.relname = v.name
           JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
          WHERE NOT i.indisvalid OR pg_catalog.pg_get_indexdef(i.indexrelid) <> v.definition

@@ -241,7 +241,7 @@ OptionalUuid FindByAddress(const crm::Caller& caller, const std::string& address
   const std::string normalized = text::NormalizeEmail(address);
   const std::string values = match::Normalize({"", "", address, "", ""});
   const match::Record sought(values);
-  const Keys keys = match::BlockingKeys(sought, crm::BytesOf(caller.organization));
+  const Keys keys = match::KeysOfContacts(sought, crm::BytesOf(caller.organization));
   if (normalized.empty() || sought.email.empty()) return std::nullopt;
   Uuids customers;
   const pg::Rows rows = kCustomers.Latest(caller.organization, keys);

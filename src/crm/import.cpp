@@ -115,7 +115,7 @@ const WriteRows<pg::Uuid, Uuids> kUpdate{
 // By blocking key: $2 the keys, $3 the values that must be equal. As a lookup of one contact (leads.cpp): the
 // planner must see nothing but the key.
 #define HAVING_THE_SAME(column)                                                        \
-  "SELECT w.n, l.id, l.assigned_to, l.email_normalized, l.phone_e164"                  \
+  "SELECT w.n, l.id, l.assigned_to"                                                    \
   " FROM unnest($2, $3) WITH ORDINALITY AS w (key, value, n)"                          \
   " CROSS JOIN LATERAL (SELECT f.id, f.organization_id FROM kvcrm.lead_fingerprints f" \
   "   WHERE f.match_keys @> ARRAY[w.key] OFFSET 0) s"                                  \
@@ -126,15 +126,27 @@ const SameByKey kSameEmail{"import.same_email", HAVING_THE_SAME("email_normalize
 const SameByKey kSamePhone{"import.same_phone", HAVING_THE_SAME("phone_e164"), pg::Plan::kGin};
 
 // By an index of the column itself.
-#define HAVING_INDEXED(column)                                        \
-  "SELECT w.n, l.id, l.assigned_to, l.email_normalized, l.phone_e164" \
-  " FROM unnest($2) WITH ORDINALITY AS w (value, n)"                  \
-  " CROSS JOIN LATERAL (SELECT x.* FROM kvcrm.leads x"                \
-  "   WHERE x.organization_id = $1 AND x." column " = w.value OFFSET 0) l WHERE " LIVE BEST_FIRST
+#define HAVING_INDEXED(column, condition)                                \
+  "SELECT w.n, l.id, l.assigned_to"                                      \
+  " FROM unnest($2) WITH ORDINALITY AS w (value, n)"                     \
+  " CROSS JOIN LATERAL (SELECT x.* FROM kvcrm.leads x"                   \
+  "   WHERE x.organization_id = $1 AND x." column " = w.value" condition \
+  " OFFSET 0) l WHERE " LIVE BEST_FIRST
 using SameByValue = pg::Statement<pg::Uuid, Texts>;
-const SameByValue kBlockedEmail{"import.blocked_email", HAVING_INDEXED("block_email")};
-const SameByValue kBlockedPhone{"import.blocked_phone", HAVING_INDEXED("block_phone")};
-const SameByValue kSameInn{"import.same_inn", HAVING_INDEXED("inn")};
+const SameByValue kBlockedEmail{"import.blocked_email", HAVING_INDEXED("block_email", "")};
+const SameByValue kBlockedPhone{"import.blocked_phone", HAVING_INDEXED("block_phone", "")};
+
+// A firm's INN is on all its people, who may be thousands: one with another address is a colleague, and one
+// with the same was found by it. So of leads with the INN only those are asked for that lack what the row
+// has. Their order is one that only leads_inn gives: without statistics all indexes of the organization look
+// alike.
+#define HAVING_INN(condition) HAVING_INDEXED("inn", condition " ORDER BY x.email_normalized, x.phone_e164")
+#define LACKS_EMAIL " AND x.email_normalized IS NULL"
+#define LACKS_PHONE " AND x.phone_e164 IS NULL"
+const SameByValue kSameInn{"import.same_inn", HAVING_INN("")};
+const SameByValue kSameInnNoEmail{"import.same_inn_no_email", HAVING_INN(LACKS_EMAIL)};
+const SameByValue kSameInnNoPhone{"import.same_inn_no_phone", HAVING_INN(LACKS_PHONE)};
+const SameByValue kSameInnAlone{"import.same_inn_alone", HAVING_INN(LACKS_EMAIL LACKS_PHONE)};
 
 // In the order in which others lock many leads.
 const pg::Statement<pg::Uuid, Uuids> kLock{
@@ -395,15 +407,28 @@ class Importer {
     }
   }
 
-  // The first item that shares a contact with one before it.
+  // Which of e-mail and phone a row has: one bit each.
+  static unsigned Addresses(const Item& item) {
+    return (item.contacts[kEmail] ? 1U : 0U) | (item.contacts[kPhone] ? 2U : 0U);
+  }
+
+  // The first item that shares a contact with one before it; the INN counts unless both have an e-mail
+  // address or both a phone, which then differ.
   std::size_t FirstRepeated(std::size_t first, std::size_t end) const {
     std::set<std::pair<int, std::string_view>> seen;
+    std::map<std::string_view, std::set<unsigned>> firms;  // INN, and what its people have
     for (std::size_t at = first; at < end; ++at) {
-      const auto& contacts = items_[good_[at]].contacts;
-      for (int contact = 0; contact < kContactCount; ++contact) {
-        const OptionalText& value = contacts[static_cast<std::size_t>(contact)];
+      const Item& item = items_[good_[at]];
+      for (const Contact contact : {kEmail, kPhone}) {
+        const OptionalText& value = item.contacts[contact];
         if (value && !seen.emplace(contact, *value).second) return at;
       }
+      if (!item.contacts[kInn]) continue;
+      const unsigned has = Addresses(item);
+      std::set<unsigned>& others = firms[*item.contacts[kInn]];
+      if (std::any_of(others.begin(), others.end(), [&](unsigned other) { return (other & has) == 0; }))
+        return at;
+      others.insert(has);
     }
     return end;
   }
@@ -411,19 +436,19 @@ class Importer {
   // The duplicates of rows, by their places.
   std::map<std::size_t, Match> FindLeads(std::size_t first, std::size_t end) const {
     std::map<std::size_t, Match> matches;
-    for (const Contact contact : {kEmail, kPhone, kInn}) Find(contact, first, end, matches);
+    for (const Contact contact : {kEmail, kPhone}) FindByAddress(contact, first, end, matches);
+    for (const unsigned addresses : {0U, 1U, 2U, 3U}) FindByInn(addresses, first, end, matches);
     return matches;
   }
-  void Find(Contact contact, std::size_t first, std::size_t end,
-            std::map<std::size_t, Match>& matches) const {
+  void FindByAddress(Contact contact, std::size_t first, std::size_t end,
+                     std::map<std::size_t, Match>& matches) const {
     Texts values;
     std::vector<std::size_t> places;
     Keys keys;
-    const bool by_key = !blocks_ && contact != kInn;
     for (std::size_t at = first; at < end; ++at) {
       const OptionalText& value = items_[good_[at]].contacts[contact];
       if (!value || matches.count(at) != 0) continue;
-      if (!by_key) {
+      if (blocks_) {
         values.push_back(*value);
         places.push_back(at);
         continue;
@@ -432,7 +457,7 @@ class Importer {
       (contact == kEmail ? fields.email : fields.phone) = *value;
       const std::string normalized = match::Normalize(fields);
       for (const std::int64_t key :
-           match::BlockingKeys(match::Record(normalized), crm::BytesOf(caller_.organization))) {
+           match::KeysOfContacts(match::Record(normalized), crm::BytesOf(caller_.organization))) {
         keys.push_back(key);
         values.push_back(*value);
         places.push_back(at);
@@ -440,25 +465,42 @@ class Importer {
     }
     if (values.empty()) return;
     const pg::Uuid& home = caller_.organization;
-    const pg::Rows rows = by_key ? (contact == kEmail ? kSameEmail : kSamePhone).Latest(home, keys, values)
-                          : contact == kInn   ? kSameInn.Latest(home, values)
-                          : contact == kEmail ? kBlockedEmail.Latest(home, values)
-                                              : kBlockedPhone.Latest(home, values);
+    Take(contact,
+         blocks_ ? (contact == kEmail ? kBlockedEmail : kBlockedPhone).Latest(home, values)
+                 : (contact == kEmail ? kSameEmail : kSamePhone).Latest(home, keys, values),
+         places, matches);
+  }
+  // Of rows that have just these addresses.
+  void FindByInn(unsigned addresses, std::size_t first, std::size_t end,
+                 std::map<std::size_t, Match>& matches) const {
+    Texts values;
+    std::vector<std::size_t> places;
+    for (std::size_t at = first; at < end; ++at) {
+      const Item& item = items_[good_[at]];
+      if (!item.contacts[kInn] || Addresses(item) != addresses || matches.count(at) != 0) continue;
+      values.push_back(*item.contacts[kInn]);
+      places.push_back(at);
+    }
+    if (values.empty()) return;
+    const SameByValue* const kLacking[] = {&kSameInn, &kSameInnNoEmail, &kSameInnNoPhone, &kSameInnAlone};
+    Take(kInn, kLacking[addresses]->Latest(caller_.organization, values), places, matches);
+  }
+  // What was found for the rows at `places`. The best comes first, but one that is seen is better.
+  void Take(Contact contact, const pg::Rows& rows, const std::vector<std::size_t>& places,
+            std::map<std::size_t, Match>& matches) const {
     for (std::uint64_t i = 0; i < rows.size(); ++i) {
       const std::size_t at = places[static_cast<std::size_t>(rows.Get<std::int64_t>(i, 0)) - 1];
-      const auto& wanted = items_[good_[at]].contacts;
-      // A firm's INN is on all its people: one with another address is a colleague.
-      if (contact == kInn && (Differs(wanted[kEmail], rows.Get<OptionalText>(i, 3)) ||
-                              Differs(wanted[kPhone], rows.Get<OptionalText>(i, 4))))
-        continue;
+      const auto found = matches.find(at);
+      if (found != matches.end() && found->second.visible) continue;
       const auto assignee = rows.Get<OptionalUuid>(i, 2);
       const Match match{rows.Get<pg::Uuid>(i, 1), assignee, contact, crm::SeesLead(caller_, assignee)};
-      // The best comes first, but one that is seen is better.
-      const auto [found, is_new] = matches.emplace(at, match);
-      if (!is_new && !found->second.visible && match.visible) found->second = match;
+      if (found == matches.end()) {
+        matches.emplace(at, match);
+      } else if (match.visible) {
+        found->second = match;
+      }
     }
   }
-  static bool Differs(const OptionalText& a, const OptionalText& b) { return a && b && *a != *b; }
 
   // Of a row that is a duplicate and changes nothing.
   void Answer(Item& item, const Match& match) const {

@@ -185,7 +185,7 @@ void RefuseDuplicate(const crm::Caller& caller, const SameContact& same, const s
                      const match::Fields& contact, const char* field) {
   const std::string values = match::Normalize(contact);
   for (const std::int64_t key :
-       match::BlockingKeys(match::Record(values), crm::BytesOf(caller.organization))) {
+       match::KeysOfContacts(match::Record(values), crm::BytesOf(caller.organization))) {
     const pg::Rows rows = same(caller.organization, value, key);
     if (!rows.empty())
       crm::RaiseDuplicate(caller, field, rows.Get<pg::Uuid>(0, 0), rows.Get<OptionalUuid>(0, 1));

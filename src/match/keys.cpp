@@ -134,7 +134,7 @@ struct CoreWords {
 }  // namespace
 
 std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view organization) {
-  std::vector<std::int64_t> keys;
+  std::vector<std::int64_t> keys = KeysOfContacts(record, organization);
   keys.reserve(16);
   const auto add = [&](Kind kind, auto... values) {
     Hash hash(organization, kind);
@@ -144,14 +144,12 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
 
   const NameParts name(record.name);
   if (!record.email.empty()) {
-    add(Kind::kEmail, record.email);
     const std::string_view domain = EmailAddress(record.email).domain;
     if (!domain.empty() && !IsFreeMail(domain)) {
       for (std::size_t i = 0; i < name.count; ++i)
         add(Kind::kDomainAndName, domain, std::string_view(name.parts[i]));
     }
   }
-  if (!record.phone.empty()) add(Kind::kPhone, Subscriber(record.phone));
   if (!record.inn.empty()) {
     for (std::size_t i = 0; i < name.count; ++i)
       add(Kind::kInnAndName, record.inn, std::string_view(name.parts[i]));
@@ -230,6 +228,14 @@ std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view or
 
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+std::vector<std::int64_t> KeysOfContacts(const Record& record, std::string_view organization) {
+  std::vector<std::int64_t> keys;
+  if (!record.email.empty()) keys.push_back(Hash(organization, Kind::kEmail).Add(record.email).Finish());
+  if (!record.phone.empty())
+    keys.push_back(Hash(organization, Kind::kPhone).Add(Subscriber(record.phone)).Finish());
   return keys;
 }
 

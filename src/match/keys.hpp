@@ -19,6 +19,10 @@ inline constexpr int kKeyCap = 50;
 // records.
 std::vector<std::int64_t> BlockingKeys(const Record& record, std::string_view organization);
 
+// Those of the keys that say the e-mail address and the phone, whatever else the record has: who looks for
+// the same address or phone needs no others, which a firm's people share.
+std::vector<std::int64_t> KeysOfContacts(const Record& record, std::string_view organization);
+
 // Those of the keys that say a company and each of two names of a person in it, whatever else differs; none
 // when the record lacks one of them. Records that have all of them are most likely one.
 std::vector<std::int64_t> KeysOfPersonInFirm(const Record& record, std::string_view organization);

@@ -168,7 +168,7 @@ policy mine of kvcrm.leads is not of the extension' 'check_installation() tells 
 
 # Indexes that the update would build may be there before it: those that are as they should be stay, others don't.
 feed_index='CREATE INDEX CONCURRENTLY activity_logs_feed ON kvcrm.activity_logs (organization_id, feed_epoch, tx, id)'
-inn_index='CREATE INDEX CONCURRENTLY leads_inn ON kvcrm.leads (organization_id, inn) WHERE inn IS NOT NULL'
+inn_index='CREATE INDEX CONCURRENTLY leads_inn ON kvcrm.leads (organization_id, inn, email_normalized, phone_e164) WHERE inn IS NOT NULL'
 grep -qF "$feed_index;" ../../docs/upgrade.md && grep -qF "$inn_index;" ../../docs/upgrade.md
 ok $? 'docs/upgrade.md has the commands'
 files="SELECT array_agg(relfilenode ORDER BY relname) FROM pg_class WHERE relname IN ('activity_logs_feed', 'leads_inn')"

@@ -42,6 +42,32 @@ SELECT is(test.outcomes(test.as_json('email|anna@firm.ru|company|1', 'phone|8 49
 SELECT is(company, '3', 'the last one stands') FROM kvcrm.leads WHERE id = test.id('anna');
 SELECT is(test.outcomes(test.as_json('email|anna@firm.ru|estimated_value|-1', 'email|anna@firm.ru|company|4'), 'update') ~ '^error .*estimated_value.*, updated Анна А.$', true, 'a bad row leaves the lead alone, the next does not');
 SELECT is(test.outcomes(test.as_json('email|unknown@firm.ru'), 'update') ~ '^error .*name', true, 'a new lead needs its name');
+-- By INN: never one whose e-mail or phone differs, also among rows of one file.
+CREATE FUNCTION test.by_inn() RETURNS text LANGUAGE sql AS $$
+    SELECT test.outcomes(test.as_json('inn|7736207543', 'inn|7736207543|email|new@y.ru', 'inn|7736207543|phone|84950000009', 'inn|7736207543|email|new@y.ru|phone|84950000009'), 'skip') $$;
+SELECT count(l.id) AS made FROM (VALUES ('Почта', 'e@y.ru', NULL), ('Телефон', NULL, '84950000001'), ('Оба', 'b@y.ru', '84950000002'), ('Ничего', NULL, NULL)) AS t (name, email, phone),
+    kvcrm.create_lead(t.name, t.email, t.phone, inn => '7736207543', on_duplicate => 'allow', organization_id => test.id('a')) l \g /dev/null
+SELECT is(test.by_inn(), 'skipped Ничего, skipped Ничего, skipped Ничего, skipped Ничего', 'by INN: one without e-mail and phone is found by any row');
+SELECT kvcrm.delete_lead(l.id) FROM kvcrm.leads l WHERE l.name = 'Ничего' \g /dev/null
+SELECT is(test.by_inn(), 'skipped Оба, skipped Телефон, skipped Почта, error lead name is required', 'another one by rows that lack what it has');
+SELECT is(test.outcomes(test.as_json('name|1|inn|7740000076|email|1@z.ru', 'name|2|inn|7740000076|email|2@z.ru', 'name|3|inn|7740000076|phone|84950000003', 'name|4|inn|7740000076|email|4@z.ru|phone|84950000004', 'name|5|inn|7740000076'), 'skip'),
+          'created 1, created 2, skipped 2, created 4, skipped 4', 'rows of one file the same way');
+SELECT is(test.outcomes(test.as_json('email|1@z.ru|phone|84950000001|inn|7740000076', 'name|6|phone|84950000006|inn|7740000076', 'name|7|email|7@z.ru|inn|7740000076'), 'update'),
+          'updated 1, updated 6, created 7', 'and as those before have left the lead');
+-- Colleagues are not looked at one by one: that took minutes for a firm of some thousands.
+BEGIN;
+INSERT INTO kvcrm.leads (organization_id, name, email, inn) SELECT test.id('a'), 'Коллега', 'c' || i || '@bank.ru', '7744001497' FROM generate_series(1, 400) AS i;
+CREATE FUNCTION test.leads_read() RETURNS bigint LANGUAGE sql AS $$ SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'kvcrm.leads'::regclass $$;
+SELECT test.leads_read() AS read \gset
+SELECT is((SELECT count(*) FROM test.import((SELECT jsonb_agg(jsonb_build_object('name', 'Коллега', 'email', 'd' || i || '@bank.ru', 'inn', '7744001497')) FROM generate_series(1, 200) AS i), 'skip') i WHERE i.outcome = 'created'), 200::bigint, 'colleagues load');
+SELECT cmp_ok(test.leads_read() - :read, '<', 5000::bigint, 'without a look at each of those that are there');
+SELECT test.leads_read() AS read \gset
+SELECT l.id IS NOT NULL AS made FROM kvcrm.create_lead('Коллега', 'e1@bank.ru', on_duplicate => 'block', organization_id => test.id('a')) l \g /dev/null
+SELECT cmp_ok(test.leads_read() - :read, '<', 100::bigint, 'nor does create_lead look at them');
+SELECT test.leads_read() AS read \gset
+SELECT a.id IS NOT NULL AS filed FROM kvcrm.ingest_email(convert_to(E'From: e2@bank.ru\nTo: sales@us.example\nSubject: x\nMessage-ID: <colleague@bank.ru>\n\nx', 'UTF8'), test.id('a')) a \g /dev/null
+SELECT cmp_ok(test.leads_read() - :read, '<', 100::bigint, 'nor ingest_email');
+ROLLBACK;
 -- Of several, the newest open one.
 SELECT test.keep('old', id) FROM kvcrm.create_lead('Старый', 'many@firm.ru', on_duplicate => 'allow', organization_id => test.id('a'));
 SELECT test.keep('new', id) FROM kvcrm.create_lead('Новый', 'many@firm.ru', on_duplicate => 'allow', organization_id => test.id('a'));

@@ -367,6 +367,20 @@ TEST(Keys, AreTheSameEverywhere) {
   EXPECT_EQ(KeysOf({.phone = "+74951234567"}), (std::vector<std::int64_t>{249498353380015648}));
 }
 
+TEST(Keys, OfContactsAreAmongThem) {
+  const Fields fields = {
+      .name = "Иванов Иван", .company = "Ромашка", .email = "ivanov@romashka.ru", .phone = "+74951234567"};
+  const std::string normalized = Normalize(fields);
+  const auto all = KeysOf(fields);
+  const auto contacts = KeysOfContacts(Record(normalized), kOrganization);
+  EXPECT_EQ(contacts.size(), 2U);
+  for (const std::int64_t key : contacts) EXPECT_TRUE(std::binary_search(all.begin(), all.end(), key));
+  // The same address alone has the same key, and none that others of its domain have.
+  const std::string address = Normalize({.email = "Ivanov+x@romashka.ru"});
+  EXPECT_EQ(KeysOfContacts(Record(address), kOrganization), std::vector{contacts.front()});
+  EXPECT_TRUE(KeysOfContacts(Record(), kOrganization).empty());
+}
+
 TEST(Keys, SaltedByOrganization) {
   const Fields fields{.name = "Иванов Иван", .company = "Ромашка", .email = "ivanov@romashka.ru"};
   const auto one = KeysOf(fields), other = KeysOf(fields, "fedcba9876543210");
