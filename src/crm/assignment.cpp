@@ -43,12 +43,18 @@ const pg::Statement<pg::Json> kTurnsIn{"assignment.turns_in",
                                        "SELECT t.key::uuid, t.value::text::float8 FROM jsonb_each($1) AS t"};
 
 // Active members with a share, how many more leads they can take (null: any number), and what their role may.
+// Open leads are counted by the index of the member's board, column by column, and no further than the
+// capacity: closed ones, of which there may be thousands, are not looked at.
 const pg::Statement<pg::Uuid, OptionalUuid> kCandidates{
     "assignment.candidates",
     "SELECT m.user_id, m.assignment_weight, CASE WHEN m.assignment_capacity IS NOT NULL THEN"
-    "   m.assignment_capacity - (SELECT count(*) FROM kvcrm.leads l WHERE l.organization_id = $1"
-    "     AND l.assigned_to = m.user_id AND l.deleted_at IS NULL AND l.merged_into_id IS NULL"
-    "     AND l.converted_at IS NULL AND l.status <> 'lost') END, r.permissions"
+    "   m.assignment_capacity - (SELECT count(*) FROM (SELECT FROM kvcrm.lead_stages s"
+    "     CROSS JOIN LATERAL (SELECT FROM kvcrm.leads l WHERE l.organization_id = $1"
+    "       AND l.assigned_to = m.user_id AND l.stage_id = s.id AND l.deleted_at IS NULL"
+    "       AND l.merged_into_id IS NULL AND l.converted_at IS NULL ORDER BY l.board_rank, l.id"
+    "       LIMIT m.assignment_capacity) l"
+    "     WHERE s.organization_id = $1 AND s.outcome <> 'lost' LIMIT m.assignment_capacity) AS open) END,"
+    " r.permissions"
     " FROM kvcrm.organization_members m JOIN kvcrm.roles r ON r.organization_id = m.organization_id AND "
     "r.slug = "
     "m.role_slug WHERE m.organization_id = $1 AND m.status = 'active' AND m.assignment_weight > 0"

@@ -41,6 +41,15 @@ SELECT is(test.counts(), '{2,5,5}'::bigint[], 'nobody gets more than their capac
 UPDATE kvcrm.leads SET stage_id = test.stage('a', 5), lost_reason = 'x' WHERE assigned_to = test.id('m1');
 SELECT test.give(3) \g /dev/null
 SELECT is((test.counts())[1], 3::bigint, 'lost leads make room');
+-- Each new lead asks for everybody's room: that must not cost what they have, or have had.
+BEGIN;
+INSERT INTO kvcrm.leads (organization_id, name, assigned_to) SELECT test.id('a'), 'Many', test.id('m1') FROM generate_series(1, 400);
+UPDATE kvcrm.leads SET stage_id = test.stage('a', 5), lost_reason = 'x' WHERE name = 'Many' AND ctid IN (SELECT ctid FROM kvcrm.leads WHERE name = 'Many' LIMIT 200);
+CREATE FUNCTION test.leads_read() RETURNS bigint LANGUAGE sql AS $$ SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'kvcrm.leads'::regclass $$;
+SELECT test.leads_read() AS read \gset
+SELECT test.give(1) \g /dev/null
+SELECT cmp_ok(test.leads_read() - :read, '<', 100::bigint, 'room is counted no further than the capacity');
+ROLLBACK;
 SELECT test.fresh() \g /dev/null
 SELECT kvcrm.suspend_member(test.id('m2'), organization_id => test.id('a')) \g /dev/null
 SELECT test.give(4) \g /dev/null
