@@ -92,7 +92,7 @@ void DuplicateWarnings::Give() {
   if (warned.empty()) return;
   DuplicateChoice* call = DuplicateChoice::Current();
   if (call != nullptr && call->told_to_scan()) return;
-  if (count_ > kMost) {
+  if ((call != nullptr ? call->CountLeads(count_) : count_) > kMost) {
     if (call != nullptr) call->TellToScan();
     Notice("many leads were written at once and not compared with others", "",
            "Look for their duplicates with scan_duplicates().");

@@ -15,9 +15,9 @@ enum class OnDuplicate { kAllow, kWarn, kBlock };
 // nullopt: what the organization's policy says. Throws 22023 for an unknown word.
 std::optional<OnDuplicate> ParseOnDuplicate(const std::optional<std::string>& text);
 
-// Marks the statements of one call that chose for itself what becomes of duplicates. Once a statement of it
-// was too large to be compared, the others aren't either: an import in batches is one statement to its
-// caller.
+// Marks the statements of one call that chose for itself what becomes of duplicates. Once they have written
+// too many leads to be compared, the others aren't either: an import in batches, which bad rows make small,
+// is one statement to its caller.
 class DuplicateChoice {
  public:
   explicit DuplicateChoice(std::optional<OnDuplicate> choice) : choice_(choice), outer_(innermost_) {
@@ -29,6 +29,8 @@ class DuplicateChoice {
 
   static DuplicateChoice* Current() { return innermost_; }
   std::optional<OnDuplicate> choice() const { return choice_; }
+  // Of the statements so far, with those of one more.
+  std::size_t CountLeads(std::size_t more) { return leads_ += more; }
   bool told_to_scan() const { return told_to_scan_; }
   void TellToScan() { told_to_scan_ = true; }
 
@@ -36,6 +38,7 @@ class DuplicateChoice {
   static DuplicateChoice* innermost_;
 
   std::optional<OnDuplicate> choice_;
+  std::size_t leads_ = 0;
   bool told_to_scan_ = false;
   DuplicateChoice* outer_;
 };

@@ -1,7 +1,8 @@
 // Import: rows become leads through the same gate as everything else; a bad row doesn't undo the good ones.
 //
 // Rows are written in batches, each in a sub-transaction; a batch that fails is halved until the bad row
-// stands alone. A clean import thus costs a sub-transaction per batch, not per row.
+// stands alone. A clean import thus costs a sub-transaction per batch, not per row. Rows that look bad at
+// once are no part of a batch.
 //
 // Where duplicates matter, the leads that the rows of a batch are duplicates of are looked up together before
 // anything is written. Such imports of one organization follow each other (lead_imports_one_at_a_time), so
@@ -27,6 +28,7 @@
 #include "text/amount.hpp"
 #include "text/email.hpp"
 #include "text/fold.hpp"
+#include "text/inn.hpp"
 #include "text/phone.hpp"
 #include "text/utf8.hpp"
 
@@ -229,6 +231,7 @@ constexpr const char* kContactNames[kContactCount] = {"email", "phone", "INN"};
 struct Item {
   ImportRow row;
   std::array<OptionalText, kContactCount> contacts;  // normalised
+  bool doubtful = false;
   Outcome outcome;
 };
 
@@ -261,6 +264,7 @@ class Importer {
     const auto rules = crm::ReadOrganizationRules(caller_.organization);
     country_ = rules ? rules->default_country : "RU";
     blocks_ = rules && rules->blocks_duplicates;
+    checks_inn_ = rules && rules->checks_inn;
     // Under the policy 'block' the table refuses duplicates, whatever was chosen.
     if (blocks_ && (!choice_ || *choice_ == OnDuplicate::kAllow || *choice_ == OnDuplicate::kWarn))
       choice_ = OnDuplicate::kBlock;
@@ -271,7 +275,7 @@ class Importer {
     for (;;) {
       pg::CheckForInterrupts();
       items_.clear();
-      for (ImportRow& row : source.Next(kBatch)) items_.push_back({std::move(row), {}, {}});
+      for (ImportRow& row : source.Next(kBatch)) items_.push_back({std::move(row), {}, false, {}});
       if (items_.empty()) break;
       ImportItems();
       for (const Item& item : items_) {
@@ -306,12 +310,30 @@ class Importer {
       if (item.row.error) {
         item.outcome = {"error", {}, item.row.error};
       } else {
+        item.doubtful = IsDoubtful(item.row);
         good_.push_back(i);
       }
     }
-    crm::InBatches(
-        good_.size(), kBatch, [&](std::size_t first, std::size_t end) { Write(first, end); },
-        [&](std::size_t at, const crm::Failure& failure) { Refuse(items_[good_[at]], failure); });
+    for (std::size_t first = 0; first < good_.size();) {
+      std::size_t end = first + 1;
+      if (!items_[good_[first]].doubtful) {
+        while (end < good_.size() && !items_[good_[end]].doubtful) ++end;
+      }
+      crm::InBatches(
+          end - first, kBatch, [&](std::size_t from, std::size_t to) { Write(first + from, first + to); },
+          [&](std::size_t at, const crm::Failure& failure) { Refuse(items_[good_[first + at]], failure); });
+      first = end;
+    }
+  }
+
+  // Whether the table is going to refuse the row for what files are full of: it goes alone, so that the good
+  // ones around it aren't written anew with every half. A guess, by which nothing is decided.
+  bool IsDoubtful(const ImportRow& row) const {
+    const OptionalText& email = row.fields[crm::kImportEmail];
+    const OptionalText& inn = row.fields[crm::kImportInn];
+    return (!row.fields[crm::kImportName] && choice_ != OnDuplicate::kUpdate) ||
+           (email && !text::IsValidEmail(text::Trim(*email))) ||
+           (checks_inn_ && inn && !text::IsValidInn(text::Trim(*inn)));
   }
 
   // The field first, unless the message tells it.
@@ -592,7 +614,8 @@ class Importer {
   std::optional<OnDuplicate> choice_;
   std::string country_;
   bool blocks_ = false;  // by the organization's policy
-  bool looks_ = false;   // for duplicates
+  bool checks_inn_ = true;
+  bool looks_ = false;  // for duplicates
   Directory stages_, members_, sources_;
   pg::Uuid import_;
   std::vector<Item> items_;

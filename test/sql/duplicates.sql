@@ -275,6 +275,8 @@ SELECT is(:'told'::text, E'NOTICE:  many leads were written at once and not comp
 SELECT is((SELECT count(*) FROM kvcrm.duplicate_pairs), :pairs::bigint, 'nor put under review');
 \set told `psql -XAtq -c "SELECT set_config('kvcrm.organization_id', test.id('a')::text, false); SELECT count(*) FROM kvcrm.import_leads((SELECT jsonb_agg(jsonb_build_object('name', 'Масса Импорта', 'email', 'massa' || n || '@import.ru')) FROM generate_series(1, 800) n))" 2>&1 | grep -c NOTICE`
 SELECT is(:'told'::text, '1', 'an import of many batches says so once');
+\set told `psql -XAtq -c "SELECT set_config('kvcrm.organization_id', test.id('a')::text, false); SELECT count(*) FROM kvcrm.import_leads((SELECT jsonb_agg(jsonb_build_object('name', 'Кто-то ' || md5(n::text), 'email', CASE WHEN n % 9 > 0 THEN md5(n::text) || '@' || n || '.ru' ELSE 'x' END)) FROM generate_series(1, 300) n))" 2>&1 | grep NOTICE`
+SELECT is(:'told'::text, 'NOTICE:  many leads were written at once and not compared with others', 'also one whose batches are small for its bad rows');
 
 -- A call may choose.
 SELECT count(*) AS pairs FROM kvcrm.duplicate_pairs \gset
