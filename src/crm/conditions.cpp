@@ -105,7 +105,9 @@ Interval ParseAge(const std::string& text) {
       return DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(&a), IntervalPGetDatum(&b)));
     });
   };
-  if (text.size() > 100) RefuseValue("must be an age such as \"30 days\"");
+  // What a minus is of depends on the session's IntervalStyle.
+  if (text.size() > 100 || text.find('-') != std::string::npos)
+    RefuseValue("must be an age such as \"30 days\"");
   const Interval age = parse(text.c_str());
   if (compare(age, parse("0")) <= 0 || compare(age, parse("100 years")) > 0)
     RefuseValue("must be an age above zero and up to 100 years");
