@@ -349,14 +349,19 @@ class Importer {
     }
     if (OptionalText& value = item.row.fields[crm::kImportValue]; value) {
       OptionalText number = text::ParseAmount(*value);
-      if (!number) return "estimated_value: invalid input syntax for type numeric: \"" + *value + "\"";
+      if (!number)
+        return "estimated_value: invalid input syntax for type numeric: " + crm::ShownValue(*value);
       if (std::string_view(format_) == "csv" && MayBeThousands(*number))
-        return "estimated_value: can be read in two ways: \"" + *value + "\"";
+        return "estimated_value: can be read in two ways: " + crm::ShownValue(*value);
       // numeric(18,2); the table's own error would not name the column.
       if (std::min(number->find('.'), number->size()) > kMaxWholeDigits)
-        return "estimated_value: out of range: \"" + *value + "\"";
+        return "estimated_value: out of range: " + crm::ShownValue(*value);
       value = std::move(number);
     }
+    // Of a longer one char(3) would not say which column it is.
+    if (const OptionalText& currency = item.row.fields[crm::kImportCurrency];
+        currency && text::CountCodePoints(text::Trim(*currency)) > 3)
+      return "currency: must be an ISO 4217 code such as EUR: " + crm::ShownValue(*currency);
     if (OptionalText problem = PutId(item, crm::kImportStage, stages_, "stage")) return problem;
     if (OptionalText problem = PutId(item, crm::kImportAssignee, members_, "active member")) return problem;
     if (OptionalText& source = item.row.fields[crm::kImportSource]; source) {
@@ -379,7 +384,7 @@ class Importer {
     OptionalText id = directory.Find(*value);
     if (!id) {
       return std::string(crm::kImportFieldNames[field]) + ": no " + what +
-             " has this name, and invalid input syntax for type uuid: \"" + *value + "\"";
+             " has this name, and invalid input syntax for type uuid: " + crm::ShownValue(*value);
     }
     value = std::move(id);
     return std::nullopt;
@@ -655,6 +660,16 @@ const pg::Statement<pg::Uuid, OptionalUuid, std::int32_t> kList{
     pg::Plan::kCustom};
 
 }  // namespace
+
+namespace kvcrm::crm {
+
+std::string ShownValue(std::string_view value) {
+  constexpr std::size_t kMostBytes = 100;
+  const std::string_view shown = text::Beginning(value, kMostBytes);
+  return "\"" + std::string(shown) + (shown.size() < value.size() ? "…\"" : "\"");
+}
+
+}  // namespace kvcrm::crm
 
 // import_leads(rows jsonb, on_duplicate, dry_run, organization_id) -> setof (row_no, outcome, lead_id,
 // error). `rows` is an array of objects with the columns of leads as keys (job_title also stands for

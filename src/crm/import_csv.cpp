@@ -259,8 +259,7 @@ class CsvSource final : public ImportSource {
       if (!target.key) continue;
       const OptionalText value = CustomValue(std::string(cell), target.type);
       if (!value && !row.error) {
-        row.error = "custom_fields." + *target.key + ": no " + NameOf(target.type) + ": \"" +
-                    std::string(cell) + "\"";
+        row.error = "custom_fields." + *target.key + ": no " + NameOf(target.type) + ": " + ShownValue(cell);
       }
       if (value) custom += (custom.empty() ? "" : ", ") + pg::QuoteJson(*target.key) + ": " + *value;
     }

@@ -37,6 +37,10 @@ struct ImportRow {
   std::optional<std::string> error;          // why it can't be a lead, if that is known already
 };
 
+// A value as the error of its row shows it, in quotes: as much of it as tells which it is. A text that got
+// into the wrong column may be a page long.
+std::string ShownValue(std::string_view value);
+
 // Where rows come from, a piece at a time.
 class ImportSource {
  public:

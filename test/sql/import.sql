@@ -37,11 +37,13 @@ CREATE TABLE test.bad (n int, cell jsonb, error text);
 INSERT INTO test.bad VALUES (1, '{}', '%name%'), (2, '{"name": " "}', '%name%'), (3, '{"name": "x", "email": "x"}', '%email%'), (4, '{"name": "x", "inn": "7707083894"}', '%inn%'), (5, '{"name": "x", "estimated_value": "dear"}', '%numeric%'),
     (6, '{"name": "x", "estimated_value": -1}', '%estimated_value%'), (7, '{"name": "x", "stage_id": "first"}', '%uuid%'), (8, '"x"', '%'), (9, 'null', '%'), (10, '[]', '%'), (11, '7', '%'),
     (12, '{"name": "x", "assigned_to": "00000000-0000-0000-0000-000000000000"}', '%assignee%'), (13, '{"name": "x", "custom_fields": []}', '%custom_fields%'), (14, '{"name": "x", "currency": "rub"}', '%currency%');
+INSERT INTO test.bad VALUES (16, '{"name": "x", "currency": "рубли"}', 'currency: %"рубли"');
+INSERT INTO test.bad SELECT 17, jsonb_build_object('name', 'x', 'stage_id', repeat('ж', 100000)), 'stage_id: % "' || repeat('ж', 50) || '…"';
 INSERT INTO test.bad SELECT 15, jsonb_build_object('name', repeat('ж', 256)), '%too long%';
 SELECT is((SELECT array_agg(i.outcome ORDER BY i.row_no) FROM test.import(jsonb_build_array('{"name": "before"}'::jsonb, cell, '{"name": "after"}'::jsonb)) i), ARRAY['created', 'error', 'created'], 'a bad row alone is refused: ' || left(cell::text, 60)) FROM test.bad ORDER BY n;
 SELECT ok(i.error LIKE b.error AND i.lead_id IS NULL, 'and why: ' || coalesce(i.error, 'nothing')) FROM test.bad b, LATERAL test.import(jsonb_build_array(b.cell)) i ORDER BY n;
 SELECT is_empty($$ SELECT i.error FROM test.import((SELECT jsonb_agg(cell) FROM test.bad)) i WHERE i.error LIKE '%Failing row%' $$, 'without the row as the table has it');
-SELECT is((SELECT count(*) FROM kvcrm.leads WHERE name = 'before') + (SELECT count(*) FROM kvcrm.leads WHERE name = 'after'), 30::bigint, 'the good rows are there');
+SELECT is((SELECT count(*) FROM kvcrm.leads WHERE name = 'before') + (SELECT count(*) FROM kvcrm.leads WHERE name = 'after'), 34::bigint, 'the good rows are there');
 
 -- 1 000 rows, every seventh of which is bad in one of the ways above.
 CREATE TABLE test.rows AS SELECT i, CASE WHEN i % 7 = 3 THEN (SELECT cell FROM test.bad WHERE n = 1 + i % 15) ELSE jsonb_build_object('name', 'Импорт ' || lpad(i::text, 4, '0'), 'phone', '8 495 ' || (1000000 + i)) END AS cell FROM generate_series(1, 1000) AS i;
