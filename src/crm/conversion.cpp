@@ -352,11 +352,11 @@ pg::Rows ConvertLead(const pg::Uuid& id, const OptionalUuid& named, OnMatch on_m
   if (lead.converted) return (reads_customers ? kCustomer : kCustomerUnread)(*lead.customer, home);
   RequireNotGone(lead);
 
-  const PipelineScope stages(home);
-  const Pipeline& pipeline = stages.pipeline();
-  RequireFields(lead, pipeline);
-  const Stage* stage = pipeline.Find(lead.stage);
-  if (stage == nullptr || !stage->is_qualified) stage = pipeline.FirstQualified();
+  pg::LockForWriting("leads");
+  const auto pipeline = PipelineOf(home);
+  RequireFields(lead, *pipeline);
+  const Stage* stage = pipeline->Find(lead.stage);
+  if (stage == nullptr || !stage->is_qualified) stage = pipeline->FirstQualified();
   const pg::Uuid target_stage = stage != nullptr ? stage->id : lead.stage;
 
   const pg::Uuid created = NewUuid();

@@ -9,6 +9,7 @@
 #include "crm/rows.hpp"
 #include "crm/stages.hpp"
 #include "pg/json.hpp"
+#include "pg/security.hpp"
 #include "text/email.hpp"
 
 using namespace kvcrm;
@@ -189,8 +190,9 @@ pg::Rows RevertConversion(const crm::Lead& lead) {
   if (contact) kLockContact(*contact, home);
   RequireNothingSince(Obstacles(home, lead.id, customer, contact, created, conversion), created);
 
-  const crm::PipelineScope stages(home);
-  const crm::Stage* first_open = stages.pipeline().FirstOpen();
+  pg::LockForWriting("leads");
+  const auto pipeline = crm::PipelineOf(home);
+  const crm::Stage* first_open = pipeline->FirstOpen();
   const Authorized authorized;
   const crm::UnruledMoves unruled;
   const crm::CarriedFields restored;

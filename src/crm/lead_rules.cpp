@@ -4,6 +4,7 @@
 // fingerprints are written AFTER the statement, in bulk.
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "crm/board_counts.hpp"
@@ -97,7 +98,6 @@ bool IsOneOf(LeadColumn column, const LeadColumn (&list)[kSize]) {
 struct Surroundings {
   CommandId command = InvalidCommandId;
   std::map<pg::Uuid, crm::OrganizationRules> rules;
-  std::map<pg::Uuid, crm::Pipeline> pipelines;
   std::map<pg::Uuid, crm::Caller> callers;
   // Members locked by this statement, who therefore stay active.
   std::set<std::pair<pg::Uuid, pg::Uuid>> active_members;
@@ -179,7 +179,6 @@ class LeadWrite {
     const CommandId command = GetCurrentCommandId(false);
     if (kept->command != command) {
       kept->rules.clear();
-      kept->pipelines.clear();
       kept->callers.clear();
       kept->active_members.clear();
       kept->command = command;
@@ -203,12 +202,8 @@ class LeadWrite {
         .first->second;
   }
   const crm::Pipeline& Stages() {
-    if (const crm::Pipeline* handed = crm::PipelineScope::Of(organization_); handed != nullptr)
-      return *handed;
-    auto& pipelines = Around().pipelines;
-    if (const auto found = pipelines.find(organization_); found != pipelines.end()) return found->second;
-    return pipelines.emplace(organization_, AsOwner([&] { return crm::ReadPipeline(organization_); }))
-        .first->second;
+    if (!pipeline_) pipeline_ = crm::PipelineOf(organization_);
+    return *pipeline_;
   }
   const crm::Caller& Caller() {
     auto& callers = Around().callers;
@@ -556,6 +551,7 @@ class LeadWrite {
   const AttrNumber* at_;
   pg::Row row_;
   std::optional<pg::Row> old_;
+  std::shared_ptr<const crm::Pipeline> pipeline_;
   pg::Uuid organization_;
 };
 

@@ -343,10 +343,10 @@ KVCRM_FUNCTION(delete_stage) {
   kLockLeads();
   const pg::Rows rows = kStage.Latest(stage, caller.organization);
   if (rows.empty()) RaiseNoStage();
-  const crm::Pipeline pipeline = crm::ReadPipeline(caller.organization);
-  const crm::Stage* to = target ? pipeline.Find(*target) : nullptr;
+  const auto pipeline = crm::PipelineOf(caller.organization);
+  const crm::Stage* to = target ? pipeline->Find(*target) : nullptr;
   if (target && to == nullptr) RaiseNoStage();
-  if (IsOnlyOpenStage(pipeline, stage)) {
+  if (IsOnlyOpenStage(*pipeline, stage)) {
     throw Error(ERRCODE_CHECK_VIOLATION, "at least one open stage must remain")
         .Hint("Add another stage with outcome open first.");
   }

@@ -343,10 +343,10 @@ void WinLead(const LeadKey& key) {
   pg::LockForWriting("leads");
   const pg::Rows rows = kLockStage.Latest(lead, organization);
   if (rows.empty()) return;
-  const crm::PipelineScope stages(organization);
-  const crm::Stage* current = stages.pipeline().Find(rows.Get<pg::Uuid>(0, 0));
+  const auto pipeline = crm::PipelineOf(organization);
+  const crm::Stage* current = pipeline->Find(rows.Get<pg::Uuid>(0, 0));
   if (current != nullptr && current->outcome == "won") return;
-  for (const crm::Stage& stage : stages.pipeline().stages()) {
+  for (const crm::Stage& stage : pipeline->stages()) {
     if (stage.outcome != "won") continue;
     kMoveLead(lead, organization, stage.id);
     return;

@@ -7,12 +7,16 @@
 #include "crm/fields.hpp"
 #include "crm/organizations.hpp"
 #include "crm/permissions.hpp"
+#include "crm/remembered.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
 
 using namespace kvcrm;
 
 namespace {
+
+using crm::Pipeline;
+using crm::Stage;
 
 const pg::Statement<pg::Uuid> kPipeline{
     "stages.pipeline",
@@ -127,6 +131,20 @@ std::map<pg::Uuid, Places> ReadPlaces(Tuplestorestate* table, const pg::TriggerC
   return result;
 }
 
+Pipeline ReadPipeline(const pg::Uuid& organization) {
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  const pg::Rows rows = kPipeline.Latest(organization);
+  std::vector<Stage> stages;
+  stages.reserve(rows.size());
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    stages.push_back({rows.Get<pg::Uuid>(i, 0), rows.Get<bool>(i, 1), rows.Get<std::string>(i, 2)});
+  }
+  std::optional<std::vector<std::string>> required;
+  if (!rows.empty()) required = rows.Get<std::optional<std::vector<std::string>>>(0, 3);
+  return Pipeline(std::move(stages), std::move(required));
+}
+
 // Keeps the promises of one organization after a statement changed its stages.
 void AfterStagesChanged(const pg::Uuid& organization, const Places& before, const Places& after) {
   const pg::Rows rows = kOrdering.Latest(organization);
@@ -182,32 +200,9 @@ std::string_view Pipeline::StatusIn(const Stage& stage) const {
 
 int UnruledMoves::depth_ = 0;
 
-PipelineScope* PipelineScope::innermost_ = nullptr;
-
-PipelineScope::PipelineScope(const pg::Uuid& organization)
-    : outer_(innermost_), organization_(organization), pipeline_({}) {
-  pg::LockForWriting("leads");
-  pipeline_ = ReadPipeline(organization);
-  innermost_ = this;
-}
-
-PipelineScope::~PipelineScope() { innermost_ = outer_; }
-
-const Pipeline* PipelineScope::Of(const pg::Uuid& organization) {
-  if (innermost_ == nullptr || innermost_->organization_ != organization) return nullptr;
-  return &innermost_->pipeline_;
-}
-
-Pipeline ReadPipeline(const pg::Uuid& organization) {
-  const pg::Rows rows = kPipeline.Latest(organization);
-  std::vector<Stage> stages;
-  stages.reserve(rows.size());
-  for (std::uint64_t i = 0; i < rows.size(); ++i) {
-    stages.push_back({rows.Get<pg::Uuid>(i, 0), rows.Get<bool>(i, 1), rows.Get<std::string>(i, 2)});
-  }
-  std::optional<std::vector<std::string>> required;
-  if (!rows.empty()) required = rows.Get<std::optional<std::vector<std::string>>>(0, 3);
-  return Pipeline(std::move(stages), std::move(required));
+std::shared_ptr<const Pipeline> PipelineOf(const pg::Uuid& organization) {
+  static Remembered<Pipeline> remembered;
+  return remembered.Of(organization, [&] { return ReadPipeline(organization); });
 }
 
 MoveRule ReadMoveRule(const pg::Uuid& organization, const pg::Uuid& from, const pg::Uuid& to) {
@@ -293,6 +288,14 @@ KVCRM_FUNCTION(lead_stages_after) {
     crm::LockOrganization(entry.first);
     AfterStagesChanged(entry.first, before[entry.first], after[entry.first]);
   }
+  return call.Done();
+}
+
+// Trigger after each row of lead_stages, while a dump is restored too: every backend reads the pipeline anew
+// once the change is committed, this one at once.
+KVCRM_FUNCTION(lead_stages_changed) {
+  const pg::TriggerCall call(args);
+  pg::InvalidateRelation(RelationGetRelid(call.table()));
   return call.Done();
 }
 

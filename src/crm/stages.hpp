@@ -1,6 +1,7 @@
 // The pipeline of an organization as the rules of leads need it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,30 +37,10 @@ class Pipeline {
   std::optional<std::vector<std::string>> conversion_required_;
 };
 
-// A pipeline that a function has read and hands to the triggers of its statements, so that they don't read it
-// again. It stays true because the constructor locks leads as a writer does, which whoever changes stages
-// waits for.
-class PipelineScope {
- public:
-  explicit PipelineScope(const pg::Uuid& organization);
-  ~PipelineScope();
-  PipelineScope(const PipelineScope&) = delete;
-  PipelineScope& operator=(const PipelineScope&) = delete;
-
-  const Pipeline& pipeline() const { return pipeline_; }
-  // The innermost scope's pipeline if it is this organization's, else null.
-  static const Pipeline* Of(const pg::Uuid& organization);
-
- private:
-  static PipelineScope* innermost_;
-  PipelineScope* outer_;
-  pg::Uuid organization_;
-  Pipeline pipeline_;
-};
-
-// Read with a snapshot taken now: whoever changes what leads derive from stages locks writers of leads out
-// first.
-Pipeline ReadPipeline(const pg::Uuid& organization);
+// The pipeline of an organization, kept by this backend until somebody changes it (see Remembered). For
+// writers of leads: it stays true while they hold their lock on leads, which whoever changes stages waits
+// for.
+std::shared_ptr<const Pipeline> PipelineOf(const pg::Uuid& organization);
 
 // While it lives, this backend moves leads whatever lead_stage_transitions say: for administration, which is
 // no move of a person's. All other rules hold.

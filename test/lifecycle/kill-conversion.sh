@@ -5,7 +5,7 @@
 # shellcheck source=test/lifecycle/setup
 . "$(dirname "$0")/setup" kill
 
-terminations=300 kills=6 seconds=60
+terminations=300 kills=6 seconds=240
 
 psql -X -q -d postgres -c "CREATE DATABASE $db"
 psql -X -q -v ON_ERROR_STOP=1 -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL'

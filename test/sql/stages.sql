@@ -240,4 +240,25 @@ SELECT cmp_ok((SELECT max(length(board_rank)) FROM kvcrm.leads WHERE stage_id = 
 SELECT ok((SELECT bool_and(board_rank ~ '^[0-9A-Za-z]*[1-9A-Za-z]$') FROM kvcrm.leads), 'no rank ends in 0');
 SELECT is((SELECT max(version) FROM kvcrm.leads WHERE stage_id = test.stage('b', 2) AND name ~ '^\d'), 2, 'every drop wrote one lead once');
 
+-- --- what a session keeps of a pipeline, until it changes ---
+
+SELECT lives_ok($$ SELECT test.keep('spare', test.add_stage('{"name": "Запасной", "order_index": 20}')) $$, 'a stage without leads');
+CREATE FUNCTION test.status_in_spare() RETURNS text LANGUAGE sql AS $$ SELECT status FROM kvcrm.create_lead('Лид', stage_id => test.id('spare'), organization_id => test.id('a')) $$;
+BEGIN;
+SAVEPOINT before;
+SELECT is(test.status_in_spare(), 'contacted', 'a lead in an open stage');
+ROLLBACK TO before;
+UPDATE kvcrm.lead_stages SET is_qualified = true WHERE id = test.id('spare');
+SAVEPOINT changed;
+SELECT is(test.status_in_spare(), 'qualified', 'after a change it is what the stage is now');
+ROLLBACK TO before;
+SELECT is(test.status_in_spare(), 'contacted', 'once the change is rolled back, what it was');
+ROLLBACK;
+SELECT is((SELECT l.status FROM kvcrm.create_lead('Лид', organization_id => test.id('a')) l), 'new', 'and afterwards, too');
+-- As replication does, and a parallel restore.
+SET session_replication_role = replica;
+UPDATE kvcrm.lead_stages SET is_qualified = true WHERE id = test.id('spare');
+RESET session_replication_role;
+SELECT is(test.status_in_spare(), 'qualified', 'a change that fires no other trigger is heard of');
+
 SELECT * FROM finish();
