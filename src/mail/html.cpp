@@ -93,6 +93,8 @@ class Writer {
   void Text(std::string_view text) {
     if (hidden_ > 0) return;
     for (std::size_t i = 0; i < text.size(); ++i) {
+      // The parser hands over pieces of a few hundred bytes, from libxml2 2.14 on all the text at once.
+      if (line_.size() + text_.size() > limit_) return Stop();
       const char c = text[i];
       const bool hard = c == '\xC2' && i + 1 < text.size() && text[i + 1] == '\xA0';
       if (verbatim_ > 0 && c == '\n') {
@@ -111,7 +113,6 @@ class Writer {
         }
       }
     }
-    if (line_.size() + text_.size() > limit_) Stop();
   }
 
   std::string Finish() {
