@@ -42,16 +42,7 @@ touch "$scratch/stop"
 wait "${workers[@]}"
 workers=()
 
-# Errors as lines: SQLSTATE, session, message and statement.
-errors() {
-  awk 'function put() { if (code != "") print code " " file " " message " <- " statement; code = "" }
-    { file = FILENAME; sub(".*/", "", file) }
-    /^(ERROR|FATAL|PANIC): / { put(); code = $2; sub(":$", "", code); message = $0; sub("^[A-Z]+:  ([0-9A-Z]{5}: )?", "", message); statement = ""; next }
-    /^STATEMENT: / { statement = $0; sub("^STATEMENT: *", "", statement) }
-    /^(server closed|connection to server)/ { put(); code = "lost"; message = $0; statement = "" }
-    END { put() }' "$scratch"/[0-9].log
-}
-errors > "$scratch/errors"
+errors "$scratch"/[0-9].log > "$scratch/errors"
 transactions=$(answer "$db" "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '$db'")
 deadlocks=$(grep -c '^40P01' "$scratch/errors")
 echo "# $transactions transactions in $SECONDS s; errors: $(cut -c1-5 "$scratch/errors" | sort | uniq -c | awk '{ printf "%s %s, ", $2, $1 }')deadlocks $deadlocks"
