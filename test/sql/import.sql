@@ -62,8 +62,10 @@ SELECT is((SELECT count(*) FROM test.import('[]')), 0::bigint, 'an empty import 
 
 -- Addresses that are none stand alone from the start: the good rows around them are written once.
 BEGIN;
+-- What transactions before have written may be in the figures still.
+SELECT n_tup_ins AS inserted FROM pg_stat_xact_user_tables WHERE relid = 'kvcrm.leads'::regclass \gset
 SELECT is((SELECT count(*) FROM test.import((SELECT jsonb_agg(jsonb_build_object('name', 'x', 'email', CASE WHEN n % 20 > 0 THEN n || '@x.ru' ELSE 'x' END)) FROM generate_series(1, 250) n)) i WHERE i.outcome = 'created'), 238::bigint, 'bad addresses here and there');
-SELECT is(n_tup_ins, 238::bigint, 'nothing is written and undone for them') FROM pg_stat_xact_user_tables WHERE relid = 'kvcrm.leads'::regclass;
+SELECT is(n_tup_ins - :inserted, 238::bigint, 'nothing is written and undone for them') FROM pg_stat_xact_user_tables WHERE relid = 'kvcrm.leads'::regclass;
 ROLLBACK;
 
 -- --- dry run ---
