@@ -18,10 +18,11 @@ fi
 rounds=${KILL_ROUNDS:-6} sessions=6 seed=${STRESS_SEED:-0.$RANDOM}
 roles+=("${db}_client")
 server=$ROOT/scripts/server
+# With autovacuum, without whose statistics what looks at all rows takes longer and longer.
 # What is told to be committed has been handed to the operating system, which outlives the processes; that would lose it only
 # with the machine, against which fsync helps.
 start() {
-  "$server" start test_kill fsync=off full_page_writes=off synchronous_commit=on autovacuum=off jit=off max_connections=60 \
+  "$server" start test_kill fsync=off full_page_writes=off synchronous_commit=on autovacuum_naptime=5s jit=off max_connections=60 \
     deadlock_timeout=100ms statement_timeout=60s
 }
 finish() {
