@@ -56,10 +56,12 @@ work() {
 }
 # One thing after the other, and keeps a record of what it was told: each line an id that a committed transaction returned.
 witness() {
+  # In one line, of which head doesn't cut off a part.
+  local statement="SELECT 'lead ' || l.id || ' ' || c.id || ' ' || q.id FROM (SELECT id FROM stress.homes ORDER BY id LIMIT 1) AS h,"
+  statement+=" LATERAL kvcrm.create_lead('Witness', 'w' || gen_random_uuid() || '@w.example', on_duplicate => 'allow', organization_id => h.id) AS l,"
+  statement+=" LATERAL kvcrm.qualify_lead(l.id) AS c, LATERAL kvcrm.create_quote_from_lead(l.id, 'Quote', 1) AS q;"
   until [[ -e $scratch/stop ]]; do
-    { printf '\\set VERBOSITY verbose\n\\set ECHO errors\n'; yes "SELECT 'lead ' || l.id || ' ' || c.id || ' ' || q.id FROM (SELECT id FROM stress.homes ORDER BY id LIMIT 1) AS h,
-           LATERAL kvcrm.create_lead('Witness', 'w' || gen_random_uuid() || '@w.example', on_duplicate => 'allow', organization_id => h.id) AS l,
-           LATERAL kvcrm.qualify_lead(l.id) AS c, LATERAL kvcrm.create_quote_from_lead(l.id, 'Quote', 1) AS q;" | head -n 5000; } |
+    { printf '\\set VERBOSITY verbose\n\\set ECHO errors\n'; yes "$statement" | head -n 5000; } |
       PGAPPNAME=kvcrm_worker PGOPTIONS='-c client_min_messages=error' psql -X -q -A -t -d "$db" >> "$scratch/told" 2>> "$scratch/witness.log"
     sleep 0.05
   done
