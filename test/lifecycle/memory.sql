@@ -15,6 +15,21 @@ CREATE FUNCTION test.figures(n int, batch int) RETURNS text LANGUAGE sql AS $$ S
 CREATE FUNCTION test.resident() RETURNS text SECURITY DEFINER LANGUAGE sql
     AS $$ SELECT 'resident ' || substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s*(\d+)') $$;
 
+-- Microseconds that a statement takes once what it needs is prepared; nothing of it stays.
+CREATE FUNCTION test.cost(statement text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE since timestamptz;
+BEGIN
+    FOR i IN 1 .. 3 LOOP
+        since := clock_timestamp();
+        BEGIN
+            EXECUTE statement;
+            RAISE 'back';
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+    END LOOP;
+    RETURN extract(epoch FROM clock_timestamp() - since) * 1e6;
+END $$;
+
 CREATE TABLE test.calls (n int GENERATED ALWAYS AS IDENTITY, name text, kind text, statement text);
 -- Those that succeed.
 INSERT INTO test.calls (name, kind, statement)
