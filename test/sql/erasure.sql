@@ -100,14 +100,14 @@ SELECT is((SELECT changes #>> '{title,new}' FROM kvcrm.activity_logs WHERE entit
 -- --- what merges and conversions that were taken back left behind ---
 
 CREATE TABLE test.host (lead_id uuid, organization_id uuid, note text, FOREIGN KEY (lead_id, organization_id) REFERENCES kvcrm.leads (id, organization_id));
-SELECT test.keep('gnu', l.id) FROM kvcrm.create_lead('Gnu Person', 'person@gnu.example', company => 'Gnu', organization_id => test.id('a')) l;
-SELECT test.keep('gnu2', l.id) FROM kvcrm.create_lead('Gnu Two', organization_id => test.id('a')) l;
-INSERT INTO test.host VALUES (test.id('gnu2'), test.id('a'), 'Gnu of the host');
-SELECT kvcrm.qualify_lead(test.id('gnu')) IS NOT NULL;
-SELECT kvcrm.revert_conversion(test.id('gnu')) IS NOT NULL;
-SELECT kvcrm.merge_leads(test.id('gnu'), ARRAY[test.id('gnu2')]) IS NOT NULL;
-SELECT kvcrm.erase_lead(test.id('gnu')) IS NOT NULL;
-SELECT is(test.tables_with('gnu'), '{}', 'neither the log of a customer that is gone nor the journal of rows that moved tells of the person');
+SELECT test.keep('wildebeest', l.id) FROM kvcrm.create_lead('Wildebeest Person', 'person@wildebeest.example', company => 'Wildebeest', organization_id => test.id('a')) l;
+SELECT test.keep('wildebeest2', l.id) FROM kvcrm.create_lead('Wildebeest Two', organization_id => test.id('a')) l;
+INSERT INTO test.host VALUES (test.id('wildebeest2'), test.id('a'), 'Wildebeest of the host');
+SELECT kvcrm.qualify_lead(test.id('wildebeest')) IS NOT NULL;
+SELECT kvcrm.revert_conversion(test.id('wildebeest')) IS NOT NULL;
+SELECT kvcrm.merge_leads(test.id('wildebeest'), ARRAY[test.id('wildebeest2')]) IS NOT NULL;
+SELECT kvcrm.erase_lead(test.id('wildebeest')) IS NOT NULL;
+SELECT is(test.tables_with('wildebeest'), '{}', 'neither the log of a customer that is gone nor the journal of rows that moved tells of the person');
 
 -- What is written of it later tells nothing either.
 WITH s AS (INSERT INTO kvcrm.lead_stages (organization_id, name, order_index) VALUES (test.id('a'), 'Gone soon', 90) RETURNING id) SELECT test.keep('gone soon', id) FROM s;
@@ -117,11 +117,11 @@ SELECT kvcrm.delete_stage(test.id('gone soon'), test.stage('a', 5)) IS NOT NULL;
 SELECT is((SELECT row(stage_id, lost_reason) FROM kvcrm.leads WHERE id = test.id('yak')), row(test.stage('a', 5), 'Erased'::text), 'an erased lead whose stage is deleted has the lost_reason of those that were erased');
 
 -- Exports: what was searched for, when it finds the lead or did.
-SELECT test.keep('gnu_o', id) FROM kvcrm.create_lead('Zorilla Frabjous', 'zorilla@frabjous.example', custom_fields => '{"pet": "zorilla"}', organization_id => test.id('a')) \g /dev/null
-UPDATE kvcrm.leads SET name = 'Zorillas Frabjous', email = 'o@plugh.example' WHERE id = test.id('gnu_o');
+SELECT test.keep('wildebeest_o', id) FROM kvcrm.create_lead('Zorilla Frabjous', 'zorilla@frabjous.example', custom_fields => '{"pet": "zorilla"}', organization_id => test.id('a')) \g /dev/null
+UPDATE kvcrm.leads SET name = 'Zorillas Frabjous', email = 'o@plugh.example' WHERE id = test.id('wildebeest_o');
 SELECT count(*) FROM (VALUES ('FRABJOUS', NULL), ('zorilla@frabjous', NULL), ('оказия', NULL), (NULL, '{"pet": "zorilla"}'), (NULL, '{"pet": "cat"}')) AS f (words, fields),
     LATERAL kvcrm.leads_export(query => words, custom_fields => fields::jsonb, organization_id => test.id('a')) \g /dev/null
-SELECT (kvcrm.erase_lead(test.id('gnu_o'))).erased_at IS NOT NULL \g /dev/null
+SELECT (kvcrm.erase_lead(test.id('wildebeest_o'))).erased_at IS NOT NULL \g /dev/null
 SELECT is(test.tables_with('frabjous') || test.tables_with('zorilla'), '{}', 'the log of exports does not tell whom they looked for');
 SELECT is((SELECT array_agg(changes #> '{filters,new}' ORDER BY id) FROM kvcrm.activity_logs WHERE entity_type = 'export' AND organization_id = test.id('a')),
     '{"{\"query\": \"Erased\"}","{\"query\": \"Erased\"}","{\"query\": \"оказия\"}","{}","{\"custom_fields\": {\"pet\": \"cat\"}}"}'::jsonb[], 'others stay');
