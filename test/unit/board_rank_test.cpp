@@ -17,8 +17,8 @@ using kvcrm::crm::RankBetween;
 constexpr int kInserts = 100'000;
 // What a rank at one spot may grow to. A character per insert would be 100 000.
 constexpr std::size_t kLengthAtOneSpot = 24;
-// At random places the deepest spot has been halved some 50 times (4.3 ln 100 000), and five more digits last for 25 or
-// so: 36 to 51 characters in 150 runs, each five more being thirty times rarer.
+// At random places the deepest spot has been halved some 50 times (4.3 ln 100 000), and five more digits last
+// for 25 or so: 36 to 51 characters in 150 runs, each five more being thirty times rarer.
 constexpr std::size_t kLengthAtRandomPlaces = 96;
 
 TEST(BoardRank, KnowsARank) {
