@@ -6,9 +6,6 @@ COMMENT ON FUNCTION kvcrm.lead_stages_before() IS 'Trigger: texts of a stage; it
 CREATE OR REPLACE FUNCTION kvcrm.lead_stages_after() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'lead_stages_after';
 COMMENT ON FUNCTION kvcrm.lead_stages_after() IS 'Trigger: an open stage remains; the status of leads follows which stage is first.';
-CREATE OR REPLACE FUNCTION kvcrm.lead_stages_changed() RETURNS trigger
-    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'lead_stages_changed';
-COMMENT ON FUNCTION kvcrm.lead_stages_changed() IS 'Trigger: makes every backend read the pipeline anew.';
 CREATE OR REPLACE FUNCTION kvcrm.lead_stage_transitions_before() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'lead_stage_transitions_before';
 COMMENT ON FUNCTION kvcrm.lead_stage_transitions_before() IS 'Trigger: required_fields name fields of leads.';
@@ -25,7 +22,7 @@ CREATE OR REPLACE TRIGGER lead_stages_after_update AFTER UPDATE ON kvcrm.lead_st
 CREATE OR REPLACE TRIGGER lead_stages_after_delete AFTER DELETE ON kvcrm.lead_stages REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.lead_stages_after();
 CREATE OR REPLACE TRIGGER lead_stages_changed AFTER INSERT OR UPDATE OR DELETE ON kvcrm.lead_stages
-    FOR EACH ROW EXECUTE FUNCTION kvcrm.lead_stages_changed();
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.remembered_changed();
 ALTER TABLE kvcrm.lead_stages ENABLE ALWAYS TRIGGER lead_stages_changed;
 CREATE OR REPLACE TRIGGER lead_stage_transitions_before BEFORE INSERT OR UPDATE ON kvcrm.lead_stage_transitions
     FOR EACH ROW EXECUTE FUNCTION kvcrm.lead_stage_transitions_before();

@@ -3,9 +3,6 @@
 CREATE OR REPLACE FUNCTION kvcrm.scoring_rules_before() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'scoring_rules_before';
 COMMENT ON FUNCTION kvcrm.scoring_rules_before() IS 'Trigger: a rule names a known field, and an operator and a value that fit it.';
-CREATE OR REPLACE FUNCTION kvcrm.scoring_rules_after() RETURNS trigger
-    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'scoring_rules_after';
-COMMENT ON FUNCTION kvcrm.scoring_rules_after() IS 'Trigger: makes every backend read the rules anew.';
 CREATE OR REPLACE FUNCTION kvcrm.scoring_rules_stale() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'scoring_rules_stale';
 COMMENT ON FUNCTION kvcrm.scoring_rules_stale() IS 'Trigger: marks the scores of the organization as stale, and says so.';
@@ -16,9 +13,9 @@ COMMENT ON FUNCTION kvcrm.lead_activities_after() IS 'Trigger: the scores of lea
 CREATE OR REPLACE TRIGGER scoring_rules_before BEFORE INSERT OR UPDATE OR DELETE ON kvcrm.scoring_rules
     FOR EACH ROW EXECUTE FUNCTION kvcrm.scoring_rules_before();
 -- Always: rules that replication brings are news to the backends here too.
-CREATE OR REPLACE TRIGGER scoring_rules_after AFTER INSERT OR UPDATE OR DELETE ON kvcrm.scoring_rules
-    FOR EACH ROW EXECUTE FUNCTION kvcrm.scoring_rules_after();
-ALTER TABLE kvcrm.scoring_rules ENABLE ALWAYS TRIGGER scoring_rules_after;
+CREATE OR REPLACE TRIGGER scoring_rules_changed AFTER INSERT OR UPDATE OR DELETE ON kvcrm.scoring_rules
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.remembered_changed();
+ALTER TABLE kvcrm.scoring_rules ENABLE ALWAYS TRIGGER scoring_rules_changed;
 CREATE OR REPLACE TRIGGER scoring_rules_stale AFTER INSERT OR UPDATE OR DELETE ON kvcrm.scoring_rules
     FOR EACH ROW EXECUTE FUNCTION kvcrm.scoring_rules_stale();
 CREATE OR REPLACE TRIGGER log_insert AFTER INSERT ON kvcrm.scoring_rules REFERENCING NEW TABLE AS new_rows

@@ -3,16 +3,13 @@
 CREATE OR REPLACE FUNCTION kvcrm.assignment_rules_before() RETURNS trigger
     LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'assignment_rules_before';
 COMMENT ON FUNCTION kvcrm.assignment_rules_before() IS 'Trigger: a rule names a known field, and an operator and a value that fit it.';
-CREATE OR REPLACE FUNCTION kvcrm.assignment_rules_after() RETURNS trigger
-    LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'assignment_rules_after';
-COMMENT ON FUNCTION kvcrm.assignment_rules_after() IS 'Trigger: makes every backend read the rules anew.';
 
 CREATE OR REPLACE TRIGGER assignment_rules_before BEFORE INSERT OR UPDATE ON kvcrm.assignment_rules
     FOR EACH ROW EXECUTE FUNCTION kvcrm.assignment_rules_before();
 -- Always: rules that replication brings are news to the backends here too.
-CREATE OR REPLACE TRIGGER assignment_rules_after AFTER INSERT OR UPDATE OR DELETE ON kvcrm.assignment_rules
-    FOR EACH ROW EXECUTE FUNCTION kvcrm.assignment_rules_after();
-ALTER TABLE kvcrm.assignment_rules ENABLE ALWAYS TRIGGER assignment_rules_after;
+CREATE OR REPLACE TRIGGER assignment_rules_changed AFTER INSERT OR UPDATE OR DELETE ON kvcrm.assignment_rules
+    FOR EACH ROW EXECUTE FUNCTION kvcrm.remembered_changed();
+ALTER TABLE kvcrm.assignment_rules ENABLE ALWAYS TRIGGER assignment_rules_changed;
 CREATE OR REPLACE TRIGGER log_insert AFTER INSERT ON kvcrm.assignment_rules REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION kvcrm.log_changes('assignment_rule');
 CREATE OR REPLACE TRIGGER log_update AFTER UPDATE ON kvcrm.assignment_rules REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows

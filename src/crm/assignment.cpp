@@ -9,7 +9,6 @@
 #include "crm/remembered.hpp"
 #include "crm/rows.hpp"
 #include "pg/json.hpp"
-#include "pg/relation_changes.hpp"
 #include "pg/security.hpp"
 
 using namespace kvcrm;
@@ -266,14 +265,6 @@ KVCRM_FUNCTION(assignment_rules_before) {
   }
   crm::CheckCondition(row, at, kField, organization, crm::ConditionScope::kAssignment);
   return call.Proceed(row);
-}
-
-// Trigger after each row of assignment_rules, while a dump is restored too: every backend reads the rules
-// anew once the change is committed, this one at once.
-KVCRM_FUNCTION(assignment_rules_after) {
-  const pg::TriggerCall call(args);
-  pg::InvalidateRelation(RelationGetRelid(call.table()));
-  return call.Done();
 }
 
 // assign_next(lead_id, team_id, organization_id) -> leads. Gives the lead to the member of the team, or of

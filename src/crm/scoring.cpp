@@ -347,14 +347,6 @@ KVCRM_FUNCTION(scoring_rules_before) {
   return call.Proceed(row);
 }
 
-// Trigger after each row of scoring_rules, while a dump is restored too: every backend reads the rules anew
-// once the change is committed, this one at once.
-KVCRM_FUNCTION(scoring_rules_after) {
-  const pg::TriggerCall call(args);
-  pg::InvalidateRelation(RelationGetRelid(call.table()));
-  return call.Done();
-}
-
 // Trigger after each row of scoring_rules: the scores of the organization are stale, and it says so.
 KVCRM_FUNCTION(scoring_rules_stale) {
   const pg::TriggerCall call(args);

@@ -291,14 +291,6 @@ KVCRM_FUNCTION(lead_stages_after) {
   return call.Done();
 }
 
-// Trigger after each row of lead_stages, while a dump is restored too: every backend reads the pipeline anew
-// once the change is committed, this one at once.
-KVCRM_FUNCTION(lead_stages_changed) {
-  const pg::TriggerCall call(args);
-  pg::InvalidateRelation(RelationGetRelid(call.table()));
-  return call.Done();
-}
-
 // Trigger before insert or update of lead_stage_transitions: required_fields name columns of leads.
 KVCRM_FUNCTION(lead_stage_transitions_before) {
   const pg::TriggerCall call(args);

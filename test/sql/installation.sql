@@ -130,7 +130,7 @@ SELECT pg_temp.none($$ SELECT t.relname FROM pg_temp.tables t WHERE EXISTS (SELE
 SELECT pg_temp.none($$ SELECT t.relname FROM pg_temp.tables t WHERE NOT EXISTS (SELECT FROM kvcrm.api_privileges() p WHERE p.object_name = 'kvcrm.' || t.relname)
                           AND EXISTS (SELECT FROM pg_policy WHERE polrelid = t.oid) $$, 'no policy opens a table that is not for clients');
 SELECT pg_temp.none($$ SELECT tgrelid::regclass || '.' || tgname FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM pg_temp.tables) AND NOT tgisinternal AND tgenabled <> 'O'
-                          AND tgname NOT IN ('custom_field_definitions_after', 'scoring_rules_after', 'assignment_rules_after', 'lead_stages_changed') $$,
+                          AND tgname NOT IN ('custom_field_definitions_after', 'scoring_rules_changed', 'assignment_rules_changed', 'lead_stages_changed') $$,
                     'triggers are enabled, and off under session_replication_role = replica, but for those that only make backends read again');
 
 -- Comments.
