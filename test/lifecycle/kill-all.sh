@@ -3,7 +3,7 @@
 # terminated and killed, the whole server is stopped at once and started again. Whatever a client was told is committed is
 # there afterwards, nothing is half done, and the data is consistent.
 #
-#   KILL_ROUNDS=100 test/run test/lifecycle/kill-all.sh     a round: some terminations, then a crash of one kind or another
+#   KILL_ROUNDS=200 test/run test/lifecycle/kill-all.sh     a round: some terminations, then a crash of one kind or another
 
 if [[ -n ${INSTALLCHECK:-} ]]; then
   echo '1..0 # SKIP needs a server of its own'
@@ -15,7 +15,8 @@ fi
 # shellcheck source=scripts/server
 . ../../scripts/server
 
-rounds=${KILL_ROUNDS:-6} sessions=6 seed=${STRESS_SEED:-0.$RANDOM}
+# Every so many rounds another database is begun, for what checks one takes longer the more is in it.
+rounds=${KILL_ROUNDS:-6} rounds_of_one=4 sessions=6 seed=${STRESS_SEED:-0.$RANDOM}
 roles+=("${db}_client")
 server=$ROOT/scripts/server
 # With autovacuum, without whose statistics what looks at all rows takes longer and longer.
@@ -38,20 +39,15 @@ ok $? 'a server is started' "$scratch/start.log"
 eval "$(server_env test_kill)"
 export PGOPTIONS='-c client_min_messages=warning'
 
-psql -X -q -d postgres -c "CREATE DATABASE $db" -c "CREATE ROLE ${roles[0]}"
-psql -X -q -v role="${roles[0]}" -d "$db" -f stress.sql > "$scratch/setup.log" 2>&1
-ok $? "a database is set up (seed $seed)" "$scratch/setup.log"
-answer "$db" "UPDATE stress.settings SET deadline = 'infinity'"
-
 # Everything at random, until somebody ends it.
 work() {
   local n=0
   until [[ -e $scratch/stop ]]; do
     n=$((n + 1))
-    { printf '\\set VERBOSITY verbose\n\\set ECHO errors\nSELECT setseed(%s);\n' "$(awk -v n="$1" -v m="$n" -v s="$seed" 'BEGIN { print (n * 0.37 + m * 0.11 + s) % 1 }')"
+    { printf '\\set VERBOSITY verbose\n\\set ECHO errors\nSELECT setseed(%s);\n' "$(awk -v n="$1" -v m="$n" -v r="$round" -v s="$seed" 'BEGIN { print (n * 0.37 + m * 0.11 + r * 0.07 + s) % 1 }')"
       yes 'SELECT s FROM stress.next() AS s \gexec' | head -n 5000
     } | PGAPPNAME=kvcrm_worker PGOPTIONS='-c client_min_messages=error' psql -X -q -d "$db" > /dev/null 2>> "$scratch/$1.log"
-    sleep 0.05
+    up
   done
 }
 # One thing after the other, and keeps a record of what it was told: each line an id that a committed transaction returned.
@@ -63,26 +59,49 @@ witness() {
   until [[ -e $scratch/stop ]]; do
     { printf '\\set VERBOSITY verbose\n\\set ECHO errors\n'; yes "$statement" | head -n 5000; } |
       PGAPPNAME=kvcrm_worker PGOPTIONS='-c client_min_messages=error' psql -X -q -A -t -d "$db" >> "$scratch/told" 2>> "$scratch/witness.log"
-    sleep 0.05
+    up
   done
 }
-for ((i = 1; i <= sessions; i++)); do work "$i" & workers+=($!); done
-witness & workers+=($!)
+
+psql -X -q -d postgres -c "CREATE ROLE ${roles[0]}"
+# A database, and sessions at work in it.
+begin() {
+  rm -f "$scratch/stop"
+  psql -X -q -d postgres -c "CREATE DATABASE $db"
+  psql -X -q -v role="${roles[0]}" -d "$db" -f stress.sql >> "$scratch/setup.log" 2>&1 || return
+  psql -X -q -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL' || return
+UPDATE stress.settings SET deadline = 'infinity';
+-- Terminates ten sessions at work, one after the other; how many there were to terminate.
+CREATE FUNCTION stress.terminate() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE terminated int := 0;
+BEGIN
+    FOR n IN 1 .. 10 LOOP
+        PERFORM pg_sleep(random() / 10), pg_stat_clear_snapshot();
+        terminated := terminated + (SELECT count(*) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker'
+            AND datname = current_database() AND state = 'active' ORDER BY random() LIMIT 1) AS worker WHERE pg_terminate_backend(pid));
+    END LOOP;
+    RETURN terminated;
+END $$;
+SQL
+  for ((i = 1; i <= sessions; i++)); do work "$i" & workers+=($!); done
+  witness & workers+=($!)
+}
 
 log=$(home test_kill)/log
 # How often the server has noticed that a signal ended one of its processes.
 noticed() { grep -cE 'was terminated by signal 9' "$log"; }
 one() { answer "$db" "SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db' AND state = 'active' ORDER BY random() LIMIT 1" 2> /dev/null; }
-terminated=0 killed=0 stopped=0 unlike=0
-for ((round = 1; round <= rounds; round++)); do
-  for ((i = 0; i < 10; i++)); do
-    sleep "0.0$((RANDOM % 10))"
-    pid=$(one)
-    [[ -z $pid || $(answer "$db" "SELECT pg_terminate_backend($pid)" 2> /dev/null) != t ]] || terminated=$((terminated + 1))
-  done
+
+# Terminates some sessions and then kills one, or stops the whole server at once.
+maltreat() {
+  local i pid
+  terminated=$((terminated + $(answer "$db" 'SELECT stress.terminate()')))
   sleep "0.$((RANDOM % 4))"
-  if ((round % 2)); then
-    pid=$(one)
+  if (($1 % 2)); then
+    for ((i = 0; i < 20; i++)); do
+      pid=$(one)
+      [[ -z $pid ]] || break
+    done
     if [[ -n $pid ]] && kill -KILL "$pid" 2> /dev/null; then
       killed=$((killed + 1))
       # Until then it answers, and ends whoever is asking.
@@ -92,29 +111,23 @@ for ((round = 1; round <= rounds; round++)); do
     "$server" stop test_kill immediate && stopped=$((stopped + 1))
     start 8>&- > "$scratch/start.log" 2>&1 || sed 's/^/# /' "$scratch/start.log"
   fi
-  up || break
-  # In the middle of what the others go on doing.
-  broken=$(answer "$db" 'SELECT count(*) FROM kvcrm.check_consistency()' 2>&1)
-  [[ $broken == 0 ]] || { unlike=$((unlike + 1)); echo "# after crash $round: $broken"; }
-done
-touch "$scratch/stop"
-up
-for _ in 1 2 3; do
-  answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
-  sleep 0.2
-done
-wait "${workers[@]}"
-workers=()
+}
 
-ok $((terminated < rounds * 5)) "backends were terminated ($terminated of $((rounds * 10)))"
-ok $((killed < rounds / 4)) "and killed ($killed)"
-ok $((stopped < rounds / 2)) "the server was stopped at once ($stopped)"
-is "$unlike" 0 'after each crash the data was consistent, and the server answered'
-is "$(noticed), $(grep -cE 'was terminated by signal|PANIC|TRAP|exited with exit code [^1]' "$log")" "$killed, $killed" 'no other process ended by itself'
-# The last line may have been cut off by the end of its client.
-grep -E '^lead( [0-9a-f-]{36}){3}$' "$scratch/told" | sort -u > "$scratch/whole"
-ok $(($(wc -l < "$scratch/whole") < rounds * 5)) "clients were told of what they had committed ($(wc -l < "$scratch/whole") leads)"
-psql -X -q -A -t -d "$db" > "$scratch/missing" 2>&1 <<SQL
+# Ends the sessions and looks at what they left.
+end() {
+  touch "$scratch/stop"
+  up
+  for _ in 1 2 3; do
+    answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
+    sleep 0.2
+  done
+  wait "${workers[@]}"
+  workers=()
+  # The last line may have been cut off by the end of its client.
+  grep -E '^lead( [0-9a-f-]{36}){3}$' "$scratch/told" | sort -u > "$scratch/whole"
+  rm "$scratch/told"
+  told=$((told + $(wc -l < "$scratch/whole")))
+  psql -X -q -A -t -d "$db" >> "$scratch/missing" 2>&1 <<SQL
 CREATE TEMP TABLE told (what text, lead_id uuid, customer_id uuid, quote_id uuid);
 \\copy told FROM '$scratch/whole' (DELIMITER ' ')
 -- Others may have merged, reverted or deleted what was written since: the log tells that it was.
@@ -124,9 +137,31 @@ SELECT t.* FROM told t WHERE NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE
     OR NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.customer_id AND g.action = 'created')
     OR NOT EXISTS (SELECT FROM kvcrm.activity_logs g WHERE g.entity_id = t.quote_id AND g.action = 'created');
 SQL
+  answer "$db" 'SELECT * FROM kvcrm.check_consistency()' >> "$scratch/inconsistent" 2>&1
+  psql -X -q -d postgres -c "DROP DATABASE $db WITH (FORCE)"
+}
+
+terminated=0 killed=0 stopped=0 told=0 unlike=0
+for ((round = 1; round <= rounds; round++)); do
+  ((round % rounds_of_one != 1)) || begin || break
+  maltreat "$round"
+  up || break
+  # In the middle of what the others go on doing.
+  broken=$(answer "$db" 'SELECT count(*) FROM kvcrm.check_consistency()' 2>&1)
+  [[ $broken == 0 ]] || { unlike=$((unlike + 1)); echo "# after crash $round: $broken"; }
+  ((round % rounds_of_one != 0 && round < rounds)) || end
+done
+
+is $((round - 1)) "$rounds" "all rounds were gone through (seed $seed)"
+[[ ! -s $scratch/setup.log ]] || sed 's/^/# /' "$scratch/setup.log"
+ok $((terminated < rounds * 5)) "backends were terminated ($terminated of $((rounds * 10)))"
+ok $((killed < rounds / 4)) "and killed ($killed)"
+ok $((stopped < rounds / 2)) "the server was stopped at once ($stopped)"
+is "$unlike" 0 'after each crash the data was consistent, and the server answered'
+is "$(noticed), $(grep -cE 'was terminated by signal|PANIC|TRAP|exited with exit code [^1]' "$log")" "$killed, $killed" 'no other process ended by itself'
+ok $((told < rounds * 5)) "clients were told of what they had committed ($told leads)"
 is "$(wc -l < "$scratch/missing")" 0 'and all of it is there'
 [[ ! -s $scratch/missing ]] || head -n 10 "$scratch/missing" | sed 's/^/# /'
-answer "$db" 'SELECT * FROM kvcrm.check_consistency()' > "$scratch/inconsistent" 2>&1
 is "$(wc -l < "$scratch/inconsistent")" 0 'what is left is consistent'
 [[ ! -s $scratch/inconsistent ]] || head -n 20 "$scratch/inconsistent" | sed 's/^/# /'
 # Losing the connection, and the errors of the contract, as in stress.sh.
