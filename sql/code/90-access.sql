@@ -168,6 +168,11 @@ AS $$
       FROM kvcrm.catalog_parts() c
      WHERE c.kind <> 'function' AND NOT EXISTS (SELECT FROM kvcrm.shipped_parts() s WHERE (s.kind, s.part_of, s.name) = (c.kind, c.part_of, c.name))
     UNION ALL
+    SELECT format('%s inherits from %s', h.inhrelid::regclass, h.inhparent::regclass),
+           format('Its rows are read with those of %2$s, and no rule of kvcrm holds for them: ALTER TABLE %1$s NO INHERIT %2$s;', h.inhrelid::regclass, h.inhparent::regclass)
+      FROM pg_inherits h JOIN pg_class r ON r.oid = h.inhparent
+     WHERE r.relnamespace = 'kvcrm'::regnamespace AND r.relkind = 'r'
+    UNION ALL
     SELECT format('%s %s%s is %s', s.kind, s.name, ' of kvcrm.' || nullif(nullif(s.part_of, s.name), ''), CASE
                WHEN c.kind IS NULL THEN 'missing'
                WHEN t.tgenabled = 'D' THEN 'disabled'

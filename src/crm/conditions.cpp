@@ -108,6 +108,12 @@ Interval ParseAge(const std::string& text) {
   // What a minus is of depends on the session's IntervalStyle.
   if (text.size() > 100 || text.find('-') != std::string::npos)
     RefuseValue("must be an age such as \"30 days\"");
+  // PostgreSQL would take a last number without a unit as seconds.
+  constexpr const char* kSpaces = " \t\n\v\f\r";
+  const std::size_t end = text.find_last_not_of(kSpaces) + 1;
+  const std::size_t word = end == 0 ? 0 : text.find_last_of(kSpaces, end - 1) + 1;
+  if (text.find_first_not_of("0123456789.+", word) >= end)
+    RefuseValue("must be an age with its unit, such as \"30 days\"");
   const Interval age = parse(text.c_str());
   if (compare(age, parse("0")) <= 0 || compare(age, parse("100 years")) > 0)
     RefuseValue("must be an age above zero and up to 100 years");

@@ -5,7 +5,6 @@
 #include "crm/duplicate_policy.hpp"
 #include "crm/identity.hpp"
 #include "crm/permissions.hpp"
-#include "crm/quotes.hpp"
 #include "crm/rows.hpp"
 #include "pg/json.hpp"
 #include "pg/relation_changes.hpp"
@@ -142,6 +141,18 @@ constexpr const char* kColumnNames[] = {
     "id", "name", "locale", "default_country", "duplicate_policy", "settings", "updated_at"};
 pg::Columns columns_of_organizations(kColumnNames, kColumnCount);
 constexpr crm::TextRule kTexts[] = {{kName, crm::kNameLength, true}};
+constexpr const char* kSwitches[] = {"inn_check", "assignment_rules", "quote_accepted_wins"};
+
+// A switch of another type, a text "true" say, would be taken as none.
+void CheckSwitches(pg::Json settings) {
+  using Kind = pg::JsonMember::Kind;
+  for (const char* name : kSwitches) {
+    const Kind kind = pg::FindMember(settings, name).kind;
+    if (kind == Kind::kMissing || kind == Kind::kBoolean) continue;
+    throw Error(ERRCODE_CHECK_VIOLATION, "setting " + std::string(name) + " is true or false")
+        .Column("settings");
+  }
+}
 
 }  // namespace
 
@@ -173,9 +184,8 @@ KVCRM_FUNCTION(organizations_before) {
   }
   crm::NormalizeTexts(row, old ? &*old : nullptr, kTexts, at, "organization");
   crm::NormalizeObject(row, at[kSettings], "organization");
-  if (!old || crm::Changed(row, *old, at[kSettings]))
-    crm::CheckQuoteSettings(row.Get<pg::Json>(at[kSettings]));
   if (!old || crm::Changed(row, *old, at[kSettings])) {
+    CheckSwitches(row.Get<pg::Json>(at[kSettings]));
     const pg::AsOwner owner;
     const pg::Session session(pg::Access::kWrite);
     crm::CheckRequiredSetting(row.Get<pg::Json>(at[kSettings]));

@@ -32,8 +32,6 @@ namespace {
 using OptionalText = std::optional<std::string>;
 using OptionalUuid = std::optional<pg::Uuid>;
 
-constexpr const char* kWinsSetting = "quote_accepted_wins";
-
 // A number that another quote has, or is just getting, brings no row.
 const pg::Statement<pg::Uuid, pg::Uuid, std::string, pg::Decimal, OptionalText, OptionalText> kInsert{
     "quotes.insert",
@@ -378,13 +376,6 @@ bool SeesQuote(const crm::Caller& caller, const OptionalUuid& lead) {
 }  // namespace
 
 namespace kvcrm::crm {
-
-void CheckQuoteSettings(pg::Json settings) {
-  const pg::JsonMember setting = pg::FindMember(settings, kWinsSetting);
-  if (setting.kind == pg::JsonMember::Kind::kMissing || setting.kind == pg::JsonMember::Kind::kBoolean)
-    return;
-  throw Error(ERRCODE_CHECK_VIOLATION, "setting quote_accepted_wins is true or false").Column("settings");
-}
 
 void GiveCustomerToQuotes(const pg::Uuid& organization, const pg::Uuid& lead, const pg::Uuid& customer) {
   kGiveCustomer.Latest(lead, organization, customer);

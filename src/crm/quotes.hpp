@@ -5,9 +5,6 @@
 
 namespace kvcrm::crm {
 
-// Throws 23514 unless the setting quote_accepted_wins, if there is one, is a boolean.
-void CheckQuoteSettings(pg::Json settings);
-
 // The quotes of a lead that was just converted get its customer, and the journal of the conversion their ids.
 // Needs an open session, the lead's lock, and Authorized.
 void GiveCustomerToQuotes(const pg::Uuid& organization, const pg::Uuid& lead, const pg::Uuid& customer);

@@ -45,7 +45,7 @@ mv "$scratch/sized" "$scratch/calls"
 total=$(awk -F '\t' -v batches=$batches '{ n += $5 * (batches + 1) + 8 } END { print n }' "$scratch/calls")
 
 # What the calls of $1 (lines: number, name, kind, statement, calls in a batch) leave behind, in batches $2 times as large:
-# name, kind, bytes per call.
+# number, name, kind, bytes per call.
 # Every call some times, so that its statements are prepared; then in batches, with a look at the memory after each.
 # A call and its BEGIN go in one message; an error ends the message, hence a ROLLBACK in the next.
 measure() {
@@ -74,7 +74,7 @@ measure() {
         n = order[o]
         for (b = 1; b <= batches; b++) grown[b] = ((n, b) in used && (n, b - 1) in used) ? used[n, b] - used[n, b - 1] : 1e12
         for (i = 1; i <= batches; i++) for (j = i + 1; j <= batches; j++) if (grown[j] < grown[i]) { t = grown[i]; grown[i] = grown[j]; grown[j] = t }
-        printf "%s\t%s\t%.1f\n", name[n], kind[n], grown[int((batches + 1) / 2)] / size[n]
+        printf "%s\t%s\t%s\t%.1f\n", n, name[n], kind[n], grown[int((batches + 1) / 2)] / size[n]
       }
     }' "$1" "$scratch/figures"
 }
@@ -82,18 +82,18 @@ measure() {
 measure "$scratch/calls" 1 > "$scratch/growth"
 read -r -d '' before after < <(awk '$1 == "resident" { print $2 }' "$scratch/figures" | tr '\n' ' '; printf '\0') || true
 # What a library keeps once weighs much in a batch of few calls: those that seem to leave something are called more often.
-paste "$scratch/calls" <(cut -f3 "$scratch/growth") | awk -F '\t' -v bound=$bound '$6 > bound && $3 != "leaking"' | cut -f1-5 > "$scratch/suspected"
+awk -F '\t' -v bound=$bound 'FILENAME == ARGV[1] { if ($4 > bound && $3 != "leaking") suspected[$1]; next } $1 in suspected' \
+  "$scratch/growth" "$scratch/calls" > "$scratch/suspected"
 if [[ -s $scratch/suspected ]]; then
   measure "$scratch/suspected" 20 > "$scratch/again"
   sed 's/^/# measured again: /' "$scratch/again"
-  paste <(cut -f1 "$scratch/suspected") "$scratch/again" > "$scratch/numbered"
-  paste <(cut -f1 "$scratch/calls") "$scratch/growth" |
-    awk -F '\t' 'FILENAME == ARGV[1] { again[$1] = $0; next } { print $1 in again ? again[$1] : $0 }' "$scratch/numbered" - | cut -f2- > "$scratch/growth.new"
+  awk -F '\t' 'FILENAME == ARGV[1] { again[$1] = $0; next } { print $1 in again ? again[$1] : $0 }' \
+    "$scratch/again" "$scratch/growth" > "$scratch/growth.new"
   mv "$scratch/growth.new" "$scratch/growth"
 fi
 is "$(wc -l < "$scratch/growth")" "$many" 'every call was measured'
-awk -F '\t' -v bound=$bound '$3 > bound && $2 != "leaking"' "$scratch/growth" > "$scratch/leaks"
-is "$(awk -F '\t' -v bound=$bound '$2 == "leaking" { print ($3 > bound) }' "$scratch/growth")" 1 'what is known to leave something behind is seen to'
+awk -F '\t' -v bound=$bound '$4 > bound && $3 != "leaking"' "$scratch/growth" > "$scratch/leaks"
+is "$(awk -F '\t' -v bound=$bound '$3 == "leaking" { print ($4 > bound) }' "$scratch/growth")" 1 'what is known to leave something behind is seen to'
 is "$(wc -l < "$scratch/leaks")" 0 "no call leaves more than $bound bytes behind, of $total calls in one session"
 sed 's/^/# /' "$scratch/leaks" | head -n 60
 echo "# memory of the process: $before KiB after 8 calls of each, $after KiB at the end"
@@ -118,6 +118,6 @@ awk -v size="$inside" '
 awk -F '\t' -v bound=$bound_inside '$3 > bound' "$scratch/inside" > "$scratch/piles"
 is "$(wc -l < "$scratch/piles")" 0 "no call piles up more than $bound_inside bytes in a transaction"
 sed 's/^/# /' "$scratch/piles" | head -n 60
-[[ -z ${MEMORY_KEEP:-} ]] || cat "$scratch/growth" "$scratch/inside" > "$MEMORY_KEEP"
+[[ -z ${MEMORY_KEEP:-} ]] || { cut -f2- "$scratch/growth"; cat "$scratch/inside"; } > "$MEMORY_KEEP"
 
 done_testing

@@ -258,6 +258,7 @@ SELECT is(t.try(NULL, statement, :system), state, statement)
                ('INSERT INTO kvcrm.organization_members (organization_id, user_id, role_slug, team_id) VALUES (t.id(''north''), t.id(''n''), ''intern'', t.id(''south_team''))', '23503'),
                ('INSERT INTO kvcrm.organization_members (organization_id, user_id, role_slug, status) VALUES (t.id(''north''), t.id(''n''), ''intern'', ''away'')', '23514'),
                ('UPDATE kvcrm.organizations SET settings = ''[]''', '23514'), ('UPDATE kvcrm.organizations SET settings = jsonb_build_object(''x'', repeat(''x'', 70000))', '22001'),
+               ('UPDATE kvcrm.organizations SET settings = ''{"inn_check": "false"}''', '23514'), ('UPDATE kvcrm.organizations SET settings = ''{"assignment_rules": 1}''', '23514'),
                ('UPDATE kvcrm.organizations SET currency = ''rub''', '23514'), ('UPDATE kvcrm.organizations SET duplicate_policy = ''maybe''', '23514'),
                ('UPDATE kvcrm.organizations SET name = NULL', '23514')) AS s (statement, state);
 SELECT is(t.get('owner', 'UPDATE kvcrm.organizations SET name = ''  Nord  '' RETURNING name'), 'Nord', 'the owner renames the organization');

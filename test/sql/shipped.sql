@@ -42,6 +42,7 @@ SELECT pg_temp.noticed('CREATE TRIGGER mine AFTER INSERT ON kvcrm.leads FOR EACH
 SELECT pg_temp.noticed('CREATE POLICY mine ON kvcrm.leads FOR SELECT USING (true)', 'policy mine of kvcrm.leads is not of the extension');
 SELECT pg_temp.noticed('CREATE RULE mine AS ON DELETE TO kvcrm.teams DO INSTEAD NOTHING', 'rule mine of kvcrm.teams is not of the extension');
 SELECT pg_temp.noticed('CREATE STATISTICS host.mine ON stage_id, status FROM kvcrm.leads', 'statistics mine of kvcrm.leads is not of the extension');
+SELECT pg_temp.noticed('CREATE TABLE host.mine () INHERITS (kvcrm.leads)', 'host.mine inherits from kvcrm.leads');
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads ALTER name SET STATISTICS 500', 'column name of kvcrm.leads is not as it was installed');
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads ALTER name SET STORAGE external', 'column name of kvcrm.leads is not as it was installed');
 SELECT pg_temp.noticed('ALTER TABLE kvcrm.leads ALTER source SET DEFAULT ''web''', 'column source of kvcrm.leads is not as it was installed');
