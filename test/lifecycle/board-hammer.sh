@@ -86,16 +86,11 @@ recount="
 is "$(answer "$db" "$recount")" '' 'while they write, the counts are those of the leads there are'
 # On a machine that has other things to do it takes longer until there is something to look at.
 changes() { answer "$db" "SELECT count(*) FROM kvcrm.activity_logs WHERE entity_type = 'lead'"; }
-for _ in {1..100}; do
+for _ in {1..600}; do
   sleep 1
-  (($(changes) < 1000 || $(wc -l < "$scratch/samples") < 20)) || break
+  (($(changes) < 2000 || $(wc -l < "$scratch/samples") < 20)) || break
 done
-touch "$scratch/stop"
-answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_hammer' AND datname = '$db'" > /dev/null
-wait "${workers[@]}"
-workers=()
-# A worker may have come in between the two.
-answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_hammer' AND datname = '$db'" > /dev/null
+end_workers kvcrm_hammer
 
 ok $((terminated == 0)) "sessions were terminated ($terminated)"
 is "$(grep -hE '^(ERROR|FATAL|PANIC)' "$scratch"/[0-9].log | grep -v 'FATAL:  terminating connection' | sort | uniq -c)" '' 'they met no other error'
@@ -103,9 +98,10 @@ is "$(answer "$db" "$recount")" '' 'afterwards too, per stage, assignee and curr
 is "$(answer "$db" "SELECT sum(b.lead_count) FROM home, kvcrm.pipeline_board(organization_id => home.id) b")" \
   "$(answer "$db" "SELECT kvcrm.count_leads(organization_id => id) FROM home")" 'the board shows as many as the list'
 written=$(changes)
-ok $((written < 1000)) "there was something to count ($written changes)"
+ok $((written < 2000)) "there was something to count ($written changes)"
 rows=$(answer "$db" 'SELECT count(*) FROM kvcrm.lead_stage_counts')
-ok $((rows > written / 2)) "the changes were folded ($rows rows are left of them)"
+# Unfolded there are more rows than changes, since a move changes two counts.
+ok $((rows >= written)) "the changes were folded ($rows rows are left of them)"
 ok $(($(wc -l < "$scratch/samples") < 20)) "there were samples of waits ($(wc -l < "$scratch/samples"))"
 is "$(sort "$scratch/waits" | uniq -c | sort -rn | head -n 10)" '' 'nobody was seen waiting'
 

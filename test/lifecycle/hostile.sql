@@ -312,20 +312,26 @@ DECLARE
     share float8;
     stopped int := 0;
     wrong text := '';
+    n int := 0;
     pid int := (SELECT d.pid FROM public.dblink('service', 'SELECT pg_backend_pid()') AS d (pid int));
 BEGIN
     IF NOT long THEN
-        PERFORM public.dblink_exec('service', 'BEGIN');
-        began := clock_timestamp();
-        whole := t.on('service', call);
-        ms := extract(epoch FROM clock_timestamp() - began) * 1000;
-        PERFORM public.dblink_exec('service', 'ROLLBACK');
-        IF whole IS NULL OR whole ~ '^[0-9A-Z]{5}$' THEN RETURN 'does not work: ' || coalesce(whole, 'null'); END IF;
-        IF ms < 5 THEN RETURN format('done in %s ms (%s)', ms, whole); END IF;
+        -- The shortest of three: the first one plans, and a busy machine stalls.
+        FOR i IN 1..3 LOOP
+            PERFORM public.dblink_exec('service', 'BEGIN');
+            began := clock_timestamp();
+            whole := t.on('service', call);
+            ms := least(ms, (extract(epoch FROM clock_timestamp() - began) * 1000)::int);
+            PERFORM public.dblink_exec('service', 'ROLLBACK');
+            IF whole IS NULL OR whole ~ '^[0-9A-Z]{5}$' THEN RETURN 'does not work: ' || coalesce(whole, 'null'); END IF;
+        END LOOP;
+        IF ms < 2 THEN RETURN format('done in %s ms (%s)', ms, whole); END IF;
     END IF;
-    FOREACH share IN ARRAY ARRAY[0.15, 0.4, 0.7] LOOP
+    FOREACH share IN ARRAY ARRAY[0.15, 0.4, 0.7, 0.1, 0.2, 0.3, 0.1, 0.2] LOOP
+        n := n + 1;
+        EXIT WHEN n > 3 AND stopped > 0;
         PERFORM public.dblink_exec('service', 'BEGIN');
-        PERFORM public.dblink_exec('service', 'SET LOCAL statement_timeout = ' || (ms * share)::int);
+        PERFORM public.dblink_exec('service', 'SET LOCAL statement_timeout = ' || greatest(1, (ms * share)::int));
         answer := t.on('service', call);
         IF answer = '57014' THEN stopped := stopped + 1;
         ELSIF answer IS DISTINCT FROM whole THEN wrong := wrong || ' timeout: ' || coalesce(answer, 'null'); END IF;
@@ -335,8 +341,8 @@ BEGIN
     END LOOP;
     IF stopped = 0 THEN wrong := wrong || ' no timeout stopped it'; END IF;
     stopped := 0;
-    FOREACH share IN ARRAY ARRAY[0.3, 0.05] LOOP
-        CONTINUE WHEN stopped > 0;
+    FOREACH share IN ARRAY ARRAY[0.3, 0.1, 0.5, 0.2, 0.3, 0.1, 0.5, 0.2] LOOP
+        EXIT WHEN stopped > 0;
         PERFORM public.dblink_exec('service', 'BEGIN');
         PERFORM public.dblink_send_query('service', call);
         PERFORM pg_sleep(ms * share / 1000);
@@ -349,7 +355,7 @@ BEGIN
         WHILE public.dblink_is_busy('service') = 1 LOOP PERFORM pg_sleep(0.001); END LOOP;
         PERFORM * FROM public.dblink_get_result('service') AS d (r text);
         IF answer = '57014' THEN stopped := stopped + 1;
-        ELSIF answer IS DISTINCT FROM whole THEN wrong := wrong || ' cancel: ' || coalesce(answer, 'null'); END IF;
+        ELSIF NOT long AND answer IS DISTINCT FROM whole THEN wrong := wrong || ' cancel: ' || coalesce(answer, 'null'); END IF;
         PERFORM public.dblink_exec('service', CASE answer WHEN '57014' THEN 'COMMIT' ELSE 'ROLLBACK' END);
     END LOOP;
     IF stopped = 0 THEN wrong := wrong || ' no cancel stopped it'; END IF;

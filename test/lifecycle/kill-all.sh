@@ -16,7 +16,7 @@ fi
 . ../../scripts/server
 
 # Every so many rounds another database is begun, for what checks one takes longer the more is in it.
-rounds=${KILL_ROUNDS:-6} rounds_of_one=4 sessions=6 seed=${STRESS_SEED:-0.$RANDOM}
+rounds=${KILL_ROUNDS:-6} rounds_of_one=4 sessions=6 seed=${SEED:-0.$RANDOM}
 roles+=("${db}_client")
 server=$ROOT/scripts/server
 # With autovacuum, without whose statistics what looks at all rows takes longer and longer.
@@ -24,7 +24,7 @@ server=$ROOT/scripts/server
 # with the machine, against which fsync helps.
 start() {
   "$server" start test_kill fsync=off full_page_writes=off synchronous_commit=on autovacuum_naptime=5s jit=off max_connections=60 \
-    deadlock_timeout=100ms statement_timeout=60s
+    deadlock_timeout=100ms statement_timeout=600s
 }
 finish() {
   touch "$scratch/stop"
@@ -96,7 +96,8 @@ one() { answer "$db" "SELECT pid FROM pg_stat_activity WHERE application_name = 
 maltreat() {
   local i pid
   terminated=$((terminated + $(answer "$db" 'SELECT stress.terminate()')))
-  sleep "0.$((RANDOM % 4))"
+  # Those that were terminated are gone by then.
+  sleep "0.$((1 + RANDOM % 4))"
   if (($1 % 2)); then
     for ((i = 0; i < 20; i++)); do
       pid=$(one)
@@ -115,14 +116,7 @@ maltreat() {
 
 # Ends the sessions and looks at what they left.
 end() {
-  touch "$scratch/stop"
-  up
-  for _ in 1 2 3; do
-    answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db'" > /dev/null
-    sleep 0.2
-  done
-  wait "${workers[@]}"
-  workers=()
+  end_workers kvcrm_worker
   # The last line may have been cut off by the end of its client.
   grep -E '^lead( [0-9a-f-]{36}){3}$' "$scratch/told" | sort -u > "$scratch/whole"
   rm "$scratch/told"

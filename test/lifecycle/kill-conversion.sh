@@ -73,7 +73,7 @@ pick() {
 terminated=0 killed=0 end=$((SECONDS + seconds))
 # Every so often a termination is a kill, after which the whole server recovers.
 # A busy machine gets more time for half of them.
-while ((terminated < terminations && SECONDS < end || terminated < terminations / 2 && SECONDS < end + 180)); do
+while ((terminated < terminations && SECONDS < end || terminated < terminations / 2 && SECONDS < end + 1200)); do
   sleep "0.0$((RANDOM % 2))$((RANDOM % 10))"
   if ((killed < kills && terminated >= (killed + 1) * terminations / (kills + 1))); then
     pid=$(answer "$db" "$(pick)" 2> /dev/null)
@@ -87,13 +87,7 @@ while ((terminated < terminations && SECONDS < end || terminated < terminations 
     [[ -z $pid ]] || { terminated=$((terminated + 1)) hit+=,$pid; }
   fi
 done
-touch "$scratch/stop"
-up
-answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'kvcrm_worker%' AND datname = '$db'" > /dev/null
-wait "${workers[@]}"
-workers=()
-# A worker may have come in between the two.
-answer postgres "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'kvcrm_worker%' AND datname = '$db'" > /dev/null
+end_workers 'kvcrm_worker%'
 
 ok $((terminated < terminations / 2)) "backends were terminated ($terminated of $terminations)"
 ok $((killed == 0)) "and killed ($killed of $kills)"

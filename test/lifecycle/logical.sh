@@ -30,7 +30,7 @@ trap finish EXIT
 catch_up() {
   local position _
   position=$(ask $publisher 'SELECT pg_current_wal_insert_lsn()')
-  for _ in {1..300}; do
+  for _ in {1..3000}; do
     [[ $(ask $publisher "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '${1:-crm}' AND replay_lsn >= '$position'") != t ]] || return 0
     sleep 0.1
   done
@@ -40,7 +40,7 @@ catch_up() {
 # Until all tables are copied.
 copied() {
   local _
-  for _ in {1..300}; do
+  for _ in {1..3000}; do
     [[ $(on $subscriber answer "${1:-crm}" "SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel") != t ]] || return 0
     sleep 0.1
   done
@@ -134,7 +134,7 @@ equal 'a role granted on both sides is no conflict'
 # The other way round it is one: whatever is written on the subscriber first stops what comes.
 other=kvcrm_logical_other
 for name in $subscriber $publisher; do ask $name "CREATE ROLE $other; SELECT kvcrm.grant_api('$other')" > "$scratch/grant" 2>&1; done
-for _ in {1..100}; do
+for _ in {1..1000}; do
   [[ $(ask $subscriber 'SELECT count(*) FROM pg_stat_subscription_stats WHERE apply_error_count > 0') != 1 ]] || break
   sleep 0.1
 done

@@ -31,7 +31,7 @@ trap finish EXIT
 catch_up() {
   local position _
   position=$(ask $primary 'SELECT pg_current_wal_insert_lsn()')
-  for _ in {1..300}; do
+  for _ in {1..3000}; do
     [[ $(ask $standby "SELECT pg_last_wal_replay_lsn() >= '$position'") != t ]] || return 0
     sleep 0.1
   done

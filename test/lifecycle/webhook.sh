@@ -94,11 +94,11 @@ sends() {
   shift 2
   sed -n "/^\`\`\`$language\$/,/^\`\`\`\$/p" ../../docs/events.md | sed '1d;$d' > "$scratch/$name"
   python3 "$scratch/receiver.py" "$scratch/$name.port" > "$scratch/$name.got" 2> "$scratch/$name.receiver" & receiver=$!
-  for _ in {1..100}; do [[ -s $scratch/$name.port ]] && break; sleep 0.1; done
+  for _ in {1..1000}; do [[ -s $scratch/$name.port ]] && break; sleep 0.1; done
   port=$(<"$scratch/$name.port")
   HOOK_URL="http://127.0.0.1:$port/" "$@" "$scratch/$name" > "$scratch/$name.log" 2>&1 & sender=$!
   workers=("$receiver" "$sender")
-  for _ in {1..200}; do
+  for _ in {1..2000}; do
     [[ $(answer "$db" "SELECT count(*) FROM kvcrm.feed_status('$ORGANIZATION') WHERE next_event_id IS NULL") == 1 ]] && break
     kill -0 "$sender" 2> /dev/null || break
     sleep 0.3

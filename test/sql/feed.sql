@@ -1,4 +1,5 @@
 -- The event feed: its order, its consumers, what holds it back, its epochs.
+-- alone: a transaction that ends elsewhere in this moment may hold the feed back until the next read.
 \ir include/two_organizations.sql
 SET client_min_messages = error;
 

@@ -99,7 +99,7 @@ BEGIN
 EXCEPTION WHEN query_canceled THEN
     RETURN true;
 END $$;
-SET statement_timeout = '2ms';
+SET statement_timeout = '20ms';
 SELECT test.cancelled() \gset
 SET statement_timeout = 0;
 SELECT is(:'cancelled'::boolean, true, 'a scan can be cancelled');
