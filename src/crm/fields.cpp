@@ -6,13 +6,13 @@
 #include <set>
 
 #include "crm/permissions.hpp"
+#include "crm/remembered.hpp"
 #include "crm/rows.hpp"
 #include "pg/security.hpp"
 #include "text/utf8.hpp"
 
 extern "C" {
 #include "common/hashfn.h"
-#include "utils/inval.h"
 }
 
 using namespace kvcrm;
@@ -156,52 +156,23 @@ const Field* Find(const Fields& fields, std::string_view key) {
   return nullptr;
 }
 
-// --- definitions, kept as PostgreSQL keeps its catalogs ---
-//
-// A change of definitions invalidates the relation's cache entry in every backend when it commits; a writer
-// who waited for the lock of whoever made the change looks for such messages as soon as the lock is granted.
+// --- definitions ---
 
-using Definitions = std::array<std::shared_ptr<const Fields>, kEntityCount>;
+using Definitions = std::array<Fields, kEntityCount>;
 
-constexpr std::size_t kMostOrganizations = 1000;
-std::map<pg::Uuid, Definitions> kept;
-std::uint64_t changes = 0;
-
-// On any relation: a shard of the table has an oid of its own, and reading again costs little.
-void Forget([[maybe_unused]] Datum argument, [[maybe_unused]] Oid relation) {
-  ++changes;
-  kept.clear();
-}
-
-Definitions Read(const pg::Uuid& organization) {
-  static bool listens = false;
-  if (!listens) {
-    pg::Call([] { CacheRegisterRelcacheCallback(Forget, 0); });
-    listens = true;
-  }
-  std::array<Fields, kEntityCount> read;
-  const std::uint64_t changes_before = changes;
-  {
-    const pg::AsOwner owner;
-    const pg::Session session(pg::Access::kWrite);
-    const pg::Rows rows = kDefinitions.Latest(organization);
-    for (std::uint64_t i = 0; i < rows.size(); ++i) {
-      const auto entity = rows.Get<std::string>(i, 0);
-      const std::optional<FieldType> type = TypeNamed(rows.Get<std::string>(i, 2));
-      const auto place = std::find(std::begin(kEntityNames), std::end(kEntityNames), entity);
-      if (place == std::end(kEntityNames) || !type) continue;
-      read[static_cast<std::size_t>(place - std::begin(kEntityNames))].push_back(
-          {rows.Get<std::string>(i, 1), *type, rows.Get<bool>(i, 3), rows.Get<OptionalUuid>(i, 4),
-           rows.Get<std::vector<std::string>>(i, 5)});
-    }
-  }
+Definitions ReadDefinitions(const pg::Uuid& organization) {
   Definitions definitions;
-  for (std::size_t i = 0; i < kEntityCount; ++i) {
-    definitions[i] = std::make_shared<const Fields>(std::move(read[i]));
-  }
-  if (changes == changes_before) {
-    if (kept.size() >= kMostOrganizations) kept.clear();
-    kept[organization] = definitions;
+  const pg::AsOwner owner;
+  const pg::Session session(pg::Access::kWrite);
+  const pg::Rows rows = kDefinitions.Latest(organization);
+  for (std::uint64_t i = 0; i < rows.size(); ++i) {
+    const auto entity = rows.Get<std::string>(i, 0);
+    const std::optional<FieldType> type = TypeNamed(rows.Get<std::string>(i, 2));
+    const auto place = std::find(std::begin(kEntityNames), std::end(kEntityNames), entity);
+    if (place == std::end(kEntityNames) || !type) continue;
+    definitions[static_cast<std::size_t>(place - std::begin(kEntityNames))].push_back(
+        {rows.Get<std::string>(i, 1), *type, rows.Get<bool>(i, 3), rows.Get<OptionalUuid>(i, 4),
+         rows.Get<std::vector<std::string>>(i, 5)});
   }
   return definitions;
 }
@@ -218,12 +189,6 @@ void LockOut(FieldEntity entity) {
   if (entity == FieldEntity::kLead) kLockLeads();
   if (entity == FieldEntity::kCustomer) kLockCustomers();
   if (entity == FieldEntity::kQuote) kLockQuotes();
-}
-
-// Every backend reads the definitions anew once the change is committed, this one at once.
-void Announce(Oid table) {
-  pg::Call([table] { CacheInvalidateRelcacheByRelid(table); });
-  Forget({}, table);
 }
 
 // Rows that would not fit the definition any more.
@@ -272,9 +237,10 @@ namespace kvcrm::crm {
 int CarriedFields::depth_ = 0;
 
 std::shared_ptr<const Fields> FieldsOf(FieldEntity entity, const pg::Uuid& organization) {
-  const auto found = kept.find(organization);
-  const auto place = static_cast<std::size_t>(entity);
-  return found != kept.end() ? found->second[place] : Read(organization)[place];
+  static Remembered<Definitions> remembered;
+  const std::shared_ptr<const Definitions> definitions =
+      remembered.Of(organization, [&] { return ReadDefinitions(organization); });
+  return {definitions, &(*definitions)[static_cast<std::size_t>(entity)]};
 }
 
 bool IsRequiredIn(const Field& field, const Pipeline& pipeline, const pg::Uuid& stage) {
@@ -477,14 +443,15 @@ KVCRM_FUNCTION(custom_field_definitions_before) {
     }
   }
   // The same statement may write values next, before any trigger after it.
-  Announce(RelationGetRelid(call.table()));
+  pg::InvalidateRelation(RelationGetRelid(call.table()));
   return call.Proceed(row);
 }
 
-// Trigger after each row of custom_field_definitions, while a dump is restored too.
+// Trigger after each row of custom_field_definitions, while a dump is restored too: as remembered_changed,
+// under the name that 1.0.0 knows.
 KVCRM_TIMELESS_FUNCTION(custom_field_definitions_after) {
   const pg::TriggerCall call(args);
-  Announce(RelationGetRelid(call.table()));
+  pg::InvalidateRelation(RelationGetRelid(call.table()));
   return call.Done();
 }
 
