@@ -3,12 +3,7 @@
 -- SEED=0.123 repeats a run.
 -- inconsistent: pairs are decided by hand
 \ir include/two_organizations.sql
-\getenv seed SEED
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-SELECT diag('seed: ' || :'seed');
+\ir include/seed.sql
 SELECT setseed(:'seed'::float8) IS NULL;
 
 CREATE TABLE public.host_keyed (id int PRIMARY KEY, lead uuid, org uuid, tag text, UNIQUE (lead, tag), FOREIGN KEY (lead, org) REFERENCES kvcrm.leads (id, organization_id) DEFERRABLE INITIALLY DEFERRED);

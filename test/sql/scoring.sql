@@ -222,13 +222,8 @@ SELECT is(kvcrm.explain_score(test.id('lead'))->'rules' @> '[{"field": "activiti
 
 -- --- explanations add up: random rules, random leads ---
 
-\getenv seed SEED
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-\echo # seed :seed
-SELECT setseed(:'seed') \g /dev/null
+\ir include/seed.sql
+SELECT setseed(:'seed'::float8) \g /dev/null
 CREATE FUNCTION test.one(choices anyarray) RETURNS anyelement VOLATILE LANGUAGE sql AS $$ SELECT choices[1 + floor(random() * cardinality(choices))::int] $$;
 -- What the rules come to, worked out in SQL for the conditions drawn here.
 CREATE FUNCTION test.expected(l kvcrm.leads) RETURNS bigint LANGUAGE sql AS $$

@@ -3,12 +3,7 @@
 -- inconsistent: rows are written without triggers
 \ir include/two_organizations.sql
 
-\getenv seed SEED
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-SELECT diag('seed: ' || :'seed');
+\ir include/seed.sql
 SELECT setseed(:'seed'::float8) IS NULL;
 
 -- --- random organizations ---

@@ -6,12 +6,7 @@
 -- organization a must not see of their own organization, one that begins with zSecretA.
 \ir two_organizations.sql
 
-\getenv seed SEED
-\if :{?seed}
-\else
-SELECT round(random()::numeric, 9) AS seed \gset
-\endif
-SELECT diag('seed: ' || :'seed');
+\ir seed.sql
 \getenv cases CASES
 \if :{?cases}
 \else
