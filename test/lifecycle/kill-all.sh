@@ -69,16 +69,18 @@ begin() {
   rm -f "$scratch/stop"
   psql -X -q -d postgres -c "CREATE DATABASE $db"
   psql -X -q -v role="${roles[0]}" -d "$db" -f stress.sql >> "$scratch/setup.log" 2>&1 || return
-  psql -X -q -d "$db" > "$scratch/setup.log" 2>&1 <<'SQL' || return
+  psql -X -q -d "$db" >> "$scratch/setup.log" 2>&1 <<'SQL' || return
 UPDATE stress.settings SET deadline = 'infinity';
--- Terminates ten sessions at work, one after the other; how many there were to terminate.
+-- A session at work, null if there is none.
+CREATE FUNCTION stress.worker() RETURNS int LANGUAGE sql VOLATILE AS $$
+    SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = current_database() AND state = 'active' ORDER BY random() LIMIT 1 $$;
+-- Terminates ten of them, one after the other; how many there were to terminate.
 CREATE FUNCTION stress.terminate() RETURNS int LANGUAGE plpgsql AS $$
 DECLARE terminated int := 0;
 BEGIN
     FOR n IN 1 .. 10 LOOP
         PERFORM pg_sleep(random() / 10), pg_stat_clear_snapshot();
-        terminated := terminated + (SELECT count(*) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker'
-            AND datname = current_database() AND state = 'active' ORDER BY random() LIMIT 1) AS worker WHERE pg_terminate_backend(pid));
+        IF pg_terminate_backend(stress.worker()) THEN terminated := terminated + 1; END IF;
     END LOOP;
     RETURN terminated;
 END $$;
@@ -90,7 +92,7 @@ SQL
 log=$(home test_kill)/log
 # How often the server has noticed that a signal ended one of its processes.
 noticed() { grep -cE 'was terminated by signal 9' "$log"; }
-one() { answer "$db" "SELECT pid FROM pg_stat_activity WHERE application_name = 'kvcrm_worker' AND datname = '$db' AND state = 'active' ORDER BY random() LIMIT 1" 2> /dev/null; }
+one() { answer "$db" 'SELECT stress.worker()' 2> /dev/null; }
 
 # Terminates some sessions and then kills one, or stops the whole server at once.
 maltreat() {
